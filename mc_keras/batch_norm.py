@@ -1,0 +1,169 @@
+"""Batch-norm statistics at a point of weight space, by exact pooled moments.
+
+The moving statistics of a trained network belong to its own weights; between two networks they
+are wrong, and with them the network. Here they are measured again on the training inputs.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mc_keras.weight_space import WeightSpace, clone
+
+BATCH_SIZE = 500
+
+
+class BatchStatistics:
+    """Moments at the batch-norm layers of a network, pooled over batches.
+
+    Every layer sees the batch statistics of the layers below it, as in training; dropout is off.
+    The moments of the batches are pooled exactly, by the law of total variance with the batch
+    sizes as weights: `mean = E[mean_b]`, `variance = E[variance_b] + E[(mean_b - mean)**2]`, in
+    float64. Frozen batch-norm layers (`trainable=False`) keep their statistics, as in training.
+
+    Args:
+        model: Model of the architecture. Not changed.
+
+    Attributes:
+        space: Weight space of a private copy whose batch-norm layers normalise by the batch. The
+            new state of a call in it holds the moments of that batch.
+
+    Reference:
+        Garipov et al., 2018, appendix A.2; Ioffe and Szegedy, 2015, section 3.1.
+    """
+
+    def __init__(self, model: keras.Model):
+        self.space = WeightSpace(clone(model))
+        position = {id(v): i for i, v in enumerate(self.space.state_variables)}
+        self._moments = []
+        for layer in _norm_layers(self.space.model):
+            _use_batch_statistics(layer)
+            self._moments.append(
+                (position[id(layer.moving_mean)], position[id(layer.moving_variance)])
+            )
+
+    @property
+    def variables(self) -> list[int]:
+        """Positions among the state variables of those that are measured."""
+        return [index for pair in self._moments for index in pair]
+
+    def blank(self, state: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """A state with zeros where it is measured: `0 * NaN` of an old one would stay NaN."""
+        measured = set(self.variables)
+        return [np.zeros_like(a) if i in measured else a for i, a in enumerate(state)]
+
+    def initial(self, num_points: int) -> list[np.ndarray]:
+        """Empty accumulators of some points, each of shape `(num_points, ...)`."""
+        arrays = [np.zeros(num_points)]
+        for index in self.variables:
+            arrays.append(np.zeros((num_points, *self.space.state_variables[index].shape)))
+        return arrays
+
+    def update(self, accumulators: Sequence[Any], new_state: Sequence[Any], size: Any) -> list[Any]:
+        """The accumulators of one point after a batch of `size` examples, in tensors."""
+        before, size = accumulators[0], tf.cast(size, "float64")
+        total = before + size
+        updated = [total]
+        for k, (mean_at, variance_at) in enumerate(self._moments):
+            mean, squares = accumulators[1 + 2 * k], accumulators[2 + 2 * k]
+            shift = tf.cast(new_state[mean_at], "float64") - mean
+            within = size * tf.cast(new_state[variance_at], "float64")
+            updated.append(mean + shift * size / total)
+            updated.append(squares + within + tf.square(shift) * before * size / total)
+        return updated
+
+    def results(
+        self, accumulators: Sequence[np.ndarray], state: Sequence[np.ndarray]
+    ) -> list[np.ndarray]:
+        """`state` with the pooled moments in it; all arrays have a leading axis of points."""
+        result = list(state)
+        total = accumulators[0]
+        for k, (mean_at, variance_at) in enumerate(self._moments):
+            mean, squares = accumulators[1 + 2 * k], accumulators[2 + 2 * k]
+            variance = squares / total.reshape(-1, *[1] * (squares.ndim - 1))
+            result[mean_at] = mean.astype(result[mean_at].dtype)
+            result[variance_at] = variance.astype(result[variance_at].dtype)
+        return result
+
+
+class BatchNormEstimator:
+    """Measures the statistics of every batch-norm layer at any number of points, one by one.
+
+    Args:
+        model: Model of the architecture. Not changed.
+        x: Inputs, shape `(N, ...)`, normally those of the training split.
+        batch_size: Examples in a batch, see `BatchStatistics`. Larger batches are nearer to the
+            population statistics that the layers above would see.
+    """
+
+    def __init__(self, model: keras.Model, x: np.ndarray, *, batch_size: int = BATCH_SIZE):
+        self._statistics = BatchStatistics(model)
+        self._x = x
+        self._batch_size = batch_size
+        self._step = tf.function(self._add_batch, reduce_retracing=True)
+
+    def __call__(self, point: Sequence[Any], state: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The state at `point`: measured where it is batch-norm statistics, else as in `state`."""
+        if not self._statistics.variables:
+            return list(state)
+        accumulators = [tf.constant(a[0]) for a in self._statistics.initial(1)]
+        weights = [tf.convert_to_tensor(w) for w in point]
+        blank = [tf.convert_to_tensor(s) for s in self._statistics.blank(state)]
+        for start in range(0, len(self._x), self._batch_size):
+            batch = self._x[start : start + self._batch_size]
+            accumulators = self._step(weights, blank, accumulators, batch)
+        with_axis = [a.numpy()[None] for a in accumulators], [a[None] for a in state]
+        return [a[0] for a in self._statistics.results(*with_axis)]
+
+    def _add_batch(self, point: Any, state: Any, accumulators: Any, x: Any) -> list[Any]:
+        space = self._statistics.space
+        _, new = space.at(point, lambda: space.model(x, training=False), state=state)
+        return self._statistics.update(accumulators, new, tf.shape(x)[0])
+
+
+def estimate_batch_norm(
+    space: WeightSpace,
+    point: Sequence[Any],
+    x: np.ndarray,
+    *,
+    state: Sequence[np.ndarray] | None = None,
+    batch_size: int = BATCH_SIZE,
+) -> list[np.ndarray]:
+    """State of a network at one point, its batch-norm statistics measured on `x`.
+
+    Args:
+        space: Weight space of a model of the architecture. Not changed.
+        point: Arrays aligned with `space.variables`.
+        x: Inputs, shape `(N, ...)`.
+        state: Arrays aligned with `space.state_variables`, for what is not batch norm; the
+            model's own if not given.
+        batch_size: See `BatchNormEstimator`.
+    """
+    state = space.read_state() if state is None else state
+    return BatchNormEstimator(space.model, x, batch_size=batch_size)(point, state)
+
+
+def has_batch_norm(model: keras.Layer) -> bool:
+    """Whether a model has batch-norm layers whose statistics training would move."""
+    return next(_norm_layers(model), None) is not None
+
+
+def _norm_layers(model: keras.Layer) -> Iterator[Any]:
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable:
+            yield layer
+
+
+def _use_batch_statistics(layer: Any) -> None:
+    """Make a private copy's layer normalise by the batch and hand out its moments as they are."""
+    layer.momentum = 0.0
+    layer.renorm = False
+    call = layer.call
+
+    def with_batch_statistics(inputs: Any, training: Any = None, mask: Any = None) -> Any:
+        return call(inputs, training=True, mask=mask)
+
+    layer.call = with_batch_statistics

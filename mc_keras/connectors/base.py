@@ -1,0 +1,55 @@
+"""What every connection method is: an object whose `connect` turns two models into a path."""
+
+import abc
+from typing import Any
+
+import keras
+
+from mc_keras.paths import Path
+from mc_keras.weight_space import WeightSpace
+
+
+class Connector(abc.ABC):
+    """A connection method with its options.
+
+    A new method is one final class derived from this one, in a file of its own, with keyword-only
+    constructor arguments of plain types or connectors kept under their own names, a `name`, and
+    one line in the table of names.
+    """
+
+    name: str
+    needs_data = False
+    uses_data = False  # takes data where there are any
+    reaches_end = True  # `False` if the path ends at a reordering of the end
+
+    @abc.abstractmethod
+    def connect(
+        self,
+        space: WeightSpace,
+        start: keras.Model,
+        end: keras.Model,
+        data: Any = None,
+        *,
+        seed: int = 0,
+        verbose: int = 0,
+    ) -> Path:
+        """The path from `start` to `end`.
+
+        Args:
+            space: Weight space of a private copy of the architecture, which the path keeps.
+            start: Model at `t = 0`. Not changed.
+            end: Model at `t = 1`. Not changed.
+            data: `(x, y)` in memory, or `None` for methods that need none.
+            seed: Seed of everything random in the method.
+            verbose: 0 silent, 1 progress.
+        """
+
+    def get_config(self) -> dict[str, Any]:
+        """JSON-able description of the method, for the provenance of a path."""
+        return {key: _described(value) for key, value in vars(self).items()}
+
+
+def _described(value: Any) -> Any:
+    if hasattr(value, "get_config"):
+        return {"class": type(value).__name__, **value.get_config()}
+    return value

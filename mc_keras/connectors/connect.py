@@ -1,0 +1,129 @@
+"""`connect`: from two trained models to a path, by any method."""
+
+import difflib
+import time
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from mc_keras.connectors.arc import Arc
+from mc_keras.connectors.base import Connector
+from mc_keras.connectors.curve_fitting import CurveFitting
+from mc_keras.connectors.linear import Linear
+from mc_keras.connectors.optimal_transport import OptimalTransport
+from mc_keras.connectors.slerp import Slerp
+from mc_keras.data import check_data, training_data
+from mc_keras.paths import Bezier, Path, PolygonalChain
+from mc_keras.provenance import versions
+from mc_keras.storage import fingerprint
+from mc_keras.weight_space import WeightSpace, check_finite, check_same_architecture, clone
+
+_NAMES: dict[str, Callable[[], Connector]] = {
+    "linear": Linear,
+    "arc": Arc,
+    "slerp": Slerp,
+    "bezier": lambda: CurveFitting(curve=Bezier(num_control_points=3)),
+    "ot": OptimalTransport,
+    "polychain": lambda: CurveFitting(curve=PolygonalChain(num_control_points=3)),
+}
+
+
+def names() -> list[str]:
+    """Names of all methods, which `connect` takes for connectors with their default options."""
+    return list(_NAMES)
+
+
+def by_name(name: str) -> Connector:
+    """The connector that a name is a shorthand for.
+
+    Raises:
+        ValueError: If there is no such method; the nearest name is suggested.
+    """
+    if name not in _NAMES:
+        close = difflib.get_close_matches(name, _NAMES, n=1, cutoff=0.4)
+        hint = f"did you mean '{close[0]}'? " if close else ""
+        raise ValueError(f"There is no method '{name}': {hint}The methods are {', '.join(_NAMES)}.")
+    return _NAMES[name]()
+
+
+def connect(
+    start: keras.Model,
+    end: keras.Model,
+    method: str | Connector = "linear",
+    data: Any = None,
+    *,
+    seed: int = 0,
+    verbose: int = 0,
+) -> Path:
+    """Find a path of weights from one trained model to another.
+
+    Args:
+        start: Trained Keras model, Sequential or Functional; the path's point at `t = 0`. Not
+            changed.
+        end: Trained model of the same architecture; the point at `t = 1`. Not changed.
+        method: Name of a method, see `mc.connectors.names()`, or a connector with options of its
+            own, such as `mc.connectors.Arc(mean="none")`.
+        data: Training data for the methods that need it: `(x, y)`, a `tf.data.Dataset`, or splits
+            by name of which "train" is taken.
+        seed: Seed of everything random.
+        verbose: 0 silent, 1 progress.
+
+    Returns:
+        The path; `path(0)` and `path(1)` are the weights of `start` and `end`, bit for bit
+        (unless an option of the connector says that it ends at a reordering of `end`).
+
+    Raises:
+        TypeError: If a model is not a Keras model, or cannot be rebuilt from its configuration.
+        ValueError: If the models differ in architecture, are not built or hold NaN, the method does
+            not exist, or the data are missing or do not fit.
+
+    Example:
+
+    >>> path = connect(a, b, method="arc")  # doctest: +SKIP
+    >>> middle = path.model(0.5)  # doctest: +SKIP
+    """
+    for name, model in (("start", start), ("end", end)):
+        if not isinstance(model, keras.Model):
+            raise TypeError(
+                f"The {name} must be a Keras model, received {type(model).__name__}; load it with "
+                "keras.saving.load_model first."
+            )
+    connector = by_name(method) if isinstance(method, str) else method
+    if not isinstance(connector, Connector):
+        raise TypeError(
+            "The method must be a name or a connector object such as mc.connectors.Arc(), received "
+            f"{type(method).__name__}."
+        )
+    check_same_architecture(start, end)
+    a, b = WeightSpace(start).read(), WeightSpace(end).read()
+    space = WeightSpace(clone(start))
+    check_finite(a, space, "start")
+    check_finite(b, space, "end")
+    if connector.needs_data or (connector.uses_data and data is not None):
+        data = training_data(data)
+        check_data(start, *data)
+    else:
+        data = None
+    began = time.perf_counter()
+    path = connector.connect(space, start, end, data, seed=seed, verbose=verbose)
+    seconds = time.perf_counter() - began
+    path.method = connector.name
+    path.provenance = {
+        "connector": {"class": type(connector).__name__, **connector.get_config()},
+        "seed": seed,
+        "start": {"name": start.name, "sha256": fingerprint(a)},
+        "end": {"name": end.name, "sha256": fingerprint(b)},
+        "data": None if data is None else {"sha256": fingerprint(data), "examples": len(data[0])},
+        "seconds": round(seconds, 3),
+        "versions": versions(),
+    }
+    ends = ((0.0, a), (1.0, b)) if connector.reaches_end else ((0.0, a),)
+    for t, expected in ends:
+        if not all(np.array_equal(v, w) for v, w in zip(path(t), expected, strict=True)):
+            raise RuntimeError(
+                f"The method '{connector.name}' returned a path whose point at t={t} is not the "
+                "model given; this is an error of the method, not of its input."
+            )
+    return path

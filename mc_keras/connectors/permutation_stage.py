@@ -1,0 +1,234 @@
+"""From a network with reordered hidden units to the network itself, along almost no loss.
+
+The units of one group are moved to their own slots. Slot `s` holds unit `order[s]` at the start
+and unit `s` at the end. A unit is its incoming weights (with its bias and its batch norm) and its
+outgoing weights; all of a unit is copied bit for bit.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mc_keras.paths.edits import Change, EditsPath
+from mc_keras.units import UnitGroup
+from mc_keras.weight_space import WeightSpace
+
+_Axis = tuple[int, NDArray[np.integer]]
+
+
+class SlotEditor:
+    """Records the edits of a path that starts at a network with reordered units.
+
+    Args:
+        space: Weight space of the architecture.
+        point: The point to start from; not changed.
+        state: Its state.
+    """
+
+    def __init__(self, space: WeightSpace, point: Sequence[NDArray], state: Sequence[NDArray]):
+        self.space = space
+        self.start = [np.array(array) for array in (*point, *state)]
+        self.now = [array.copy() for array in self.start]
+        self.segments: list[list[Change]] = []
+
+    def add(self, changes: Sequence[Change]) -> None:
+        """Add a segment to the end of which `changes` lead."""
+        for number, positions, values in changes:
+            self.now[number].reshape(-1)[positions] = values
+        self.segments.append(list(changes))
+
+    def fork(self) -> "SlotEditor":
+        """An editor that starts where this one is now."""
+        count = len(self.space.variables)
+        return SlotEditor(self.space, self.now[:count], self.now[count:])
+
+    def append(self, other: "SlotEditor") -> None:
+        """Add the segments of an editor forked from this one."""
+        for changes in other.segments:
+            self.add(changes)
+
+    def path(self) -> EditsPath:
+        """The path of all segments."""
+        count = len(self.space.variables)
+        return EditsPath(self.space, self.start[:count], self.start[count:], self.segments)
+
+
+class Slots:
+    """The weights of a group's units in the arrays of an editor.
+
+    Args:
+        group: The group.
+        editor: The editor.
+    """
+
+    def __init__(self, group: UnitGroup, editor: SlotEditor):
+        self.editor, self.size = editor, group.size
+        self.axes: dict[str, list[_Axis]] = {"in": [], "out": []}
+        count = len(editor.space.variables)
+        for axis in group.axes:
+            number = axis.variable if axis.trainable else count + axis.variable
+            index = np.arange(editor.start[number].size, dtype=np.int32)
+            positions = axis.take(index.reshape(editor.start[number].shape))
+            self.axes[axis.role].append((number, positions))
+        numbers = [number for axes in self.axes.values() for number, _ in axes]
+        self.separate = len(set(numbers)) == len(numbers)
+
+    def rows(self, role: str, slots: Any = slice(None)) -> list[NDArray]:
+        """The present weights in some slots: for each axis an array `(slots, width)`."""
+        return [
+            self.editor.now[number].reshape(-1)[positions[slots]]
+            for number, positions in self.axes[role]
+        ]
+
+    def changes(self, role: str, slots: Any, rows: Sequence[NDArray]) -> list[Change]:
+        """Changes that put `rows`, one array for each axis, into `slots`."""
+        return [
+            (number, positions[slots].ravel(), np.asarray(values).ravel())
+            for (number, positions), values in zip(self.axes[role], rows, strict=True)
+        ]
+
+
+def swaps(slots: Slots, order: NDArray[np.int64], simultaneous: int = 1) -> None:
+    """Swap pairs of units along straight lines, as the paper does.
+
+    Args:
+        slots: The slots.
+        order: The unit in each slot at the start.
+        simultaneous: Number of swaps in one segment.
+
+    Reference:
+        Anokhin and Yarotsky, 2020, section 3.4.
+    """
+    for batch in _batches(_transpositions(order), simultaneous):
+        changes: dict[int, dict[str, NDArray]] = {}
+        now = {n: slots.editor.now[n].reshape(-1) for axes in slots.axes.values() for n, _ in axes}
+        for axes in slots.axes.values():
+            for number, positions in axes:
+                known = changes.setdefault(number, {"positions": np.zeros(0, np.int32)})
+                first, second = ([s for s, _ in batch], [s for _, s in batch])
+                here, there = positions[first].ravel(), positions[second].ravel()
+                now[number][here], now[number][there] = now[number][there], now[number][here]
+                known["positions"] = np.union1d(known["positions"], np.r_[here, there])
+        slots.editor.add([(n, c["positions"], now[n][c["positions"]]) for n, c in changes.items()])
+
+
+def _transpositions(order: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    order = order.copy()
+    where = np.argsort(order)
+    for slot in range(len(order)):
+        other = int(where[slot])
+        if other != slot:
+            yield slot, other
+            order[other] = order[slot]
+            where[order[other]] = other
+
+
+def _batches(pairs: Iterator[tuple[int, int]], size: int) -> Iterator[list[tuple[int, int]]]:
+    batch: list[tuple[int, int]] = []
+    used: set[int] = set()
+    for pair in pairs:
+        if len(batch) == size or used & set(pair):
+            yield batch
+            batch, used = [], set()
+        batch.append(pair)
+        used |= set(pair)
+    if batch:
+        yield batch
+
+
+def one_slot(
+    slots: Slots, order: NDArray[np.int64], free: NDArray[np.int64], compensation: NDArray
+) -> None:
+    """Free the slot of one unit, move the others through it one by one, restore.
+
+    See `_drop` for the first segment and for the arguments. A unit moves in two segments: its
+    incoming weights are copied into the free slot, whose outgoing weights are zero; its outgoing
+    weights are shifted there, while both slots compute the same. Neither changes the function.
+    """
+    kept, outgoing = _drop(slots, order, free, compensation)
+    unit = int(free[0])
+    order, where = order.copy(), np.argsort(order)
+    hole = int(where[unit])
+    misplaced = [slot for slot in range(slots.size) if order[slot] != slot and order[slot] != unit]
+    while True:
+        while misplaced and order[misplaced[-1]] in (misplaced[-1], unit):
+            misplaced.pop()
+        if hole != unit:
+            source = int(where[hole])
+        elif misplaced:
+            source = misplaced[-1]
+        else:
+            break
+        _move(slots, np.array([source]), np.array([hole]))
+        moved = order[source]
+        order[hole], where[moved] = moved, hole
+        order[source], where[unit] = unit, source
+        hole = source
+    _restore(slots, free, kept, outgoing)
+
+
+def half_free(
+    slots: Slots, order: NDArray[np.int64], free: NDArray[np.int64], compensation: NDArray
+) -> None:
+    """Free half of the slots, move the other units in two steps, restore: seven segments.
+
+    See `one_slot`; `free` holds at least half of the units.
+    """
+    kept, outgoing = _drop(slots, order, free, compensation)
+    where = np.argsort(order)
+    is_free = np.ones(slots.size, bool)
+    is_free[where[kept]] = False
+    moving = kept[where[kept] != kept]
+    direct = moving[is_free[moving]]
+    detour = moving[~is_free[moving]]
+    is_free[direct] = False
+    stops = np.flatnonzero(is_free)[: len(detour)]
+    _move(slots, where[np.r_[direct, detour]], np.r_[direct, stops])
+    _move(slots, stops, detour)
+    _restore(slots, free, kept, outgoing)
+
+
+def _drop(
+    slots: Slots, order: NDArray[np.int64], free: NDArray[np.int64], compensation: NDArray
+) -> tuple[NDArray[np.int64], list[NDArray]]:
+    """The segment that takes the outgoing weights of some units away.
+
+    Args:
+        slots: The slots.
+        order: The unit in each slot.
+        free: The units to free.
+        compensation: Shape `(kept, free)`: how much of the activation of each free unit each kept
+            one takes over, kept units in rising order.
+
+    Returns:
+        The kept units, and the original incoming and outgoing weights by unit.
+    """
+    kept = np.setdiff1d(np.arange(slots.size), free)
+    where = np.argsort(order)
+    originals = [rows[where] for rows in (*slots.rows("in"), *slots.rows("out"))]
+    changed = []
+    for rows in originals[len(slots.axes["in"]) :]:
+        new = np.zeros_like(rows)
+        new[kept] = rows[kept] + (compensation @ rows[free].astype("float64")).astype(rows.dtype)
+        changed.append(new[order])
+    slots.editor.add(slots.changes("out", slice(None), changed))
+    return kept, originals
+
+
+def _move(slots: Slots, sources: NDArray[np.int64], targets: NDArray[np.int64]) -> None:
+    if not len(sources):
+        return
+    slots.editor.add(slots.changes("in", targets, slots.rows("in", sources)))
+    outgoing = slots.rows("out", sources)
+    zeros = [np.zeros_like(rows) for rows in outgoing]
+    slots.editor.add(slots.changes("out", targets, outgoing) + slots.changes("out", sources, zeros))
+
+
+def _restore(
+    slots: Slots, free: NDArray[np.int64], kept: NDArray[np.int64], originals: list[NDArray]
+) -> None:
+    count = len(slots.axes["in"])
+    slots.editor.add(slots.changes("in", free, [rows[free] for rows in originals[:count]]))
+    slots.editor.add(slots.changes("out", slice(None), originals[count:]))

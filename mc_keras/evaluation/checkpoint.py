@@ -1,0 +1,79 @@
+"""Where a long evaluation stands, on disk, so that it can be killed at any moment and continued."""
+
+import pathlib
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mc_keras._version import __version__
+from mc_keras.storage import PathLike, read_archive, write_archive
+
+FORMAT = "mc_keras.evaluation_checkpoint"
+FORMAT_VERSION = 1
+_SECONDS_BETWEEN = 2.0
+
+Arrays = dict[str, list[np.ndarray]]
+
+
+class Checkpoint:
+    """A file that is written atomically, about every two seconds.
+
+    Args:
+        file: The file; `None` for none.
+        run: JSON-able mapping of what the evaluation depends on, by the name an error gives it.
+    """
+
+    def __init__(self, file: PathLike | None, run: Mapping[str, Any]):
+        self._file = None if file is None else pathlib.Path(file)
+        self._run = dict(run)
+        self._written = time.monotonic()
+
+    def load(self) -> tuple[dict[str, int], Arrays] | None:
+        """Cursor and lists of arrays as they were last saved; `None` if nothing is.
+
+        Raises:
+            ValueError: If the file is damaged, or of another evaluation.
+        """
+        if self._file is None or not self._file.exists():
+            return None
+        header, members = read_archive(self._file, "evaluation checkpoint")
+        if header.get("format") != FORMAT or header.get("format_version") != FORMAT_VERSION:
+            raise ValueError(
+                f"{self._file} is not an evaluation checkpoint that mc_keras {__version__} reads; "
+                "choose another file name."
+            )
+        different = [key for key in self._run if header["run"].get(key) != self._run[key]]
+        if different:
+            raise ValueError(
+                f"The checkpoint {self._file} is of another evaluation: its {different[0]} differs "
+                "from what is evaluated now; delete it or choose another file."
+            )
+        arrays: Arrays = {key: [] for key in header["lists"]}
+        for name in sorted(members):
+            arrays[name.rpartition("/")[0]].append(members[name])
+        return header["cursor"], arrays
+
+    def due(self) -> bool:
+        """Whether it is time to save."""
+        return self._file is not None and time.monotonic() - self._written >= _SECONDS_BETWEEN
+
+    def save(self, cursor: Mapping[str, int], arrays: Mapping[str, Sequence[np.ndarray]]) -> None:
+        """Write where the evaluation stands.
+
+        Raises:
+            OSError: If the file cannot be written.
+        """
+        if self._file is None:
+            return
+        header = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "run": self._run,
+            "cursor": dict(cursor),
+            "lists": list(arrays),
+        }
+        members = {f"{k}/{j:04d}": a for k, items in arrays.items() for j, a in enumerate(items)}
+        write_archive(self._file, header, members)
+        self._written = time.monotonic()

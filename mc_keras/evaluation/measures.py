@@ -1,0 +1,195 @@
+"""Loss and metrics at many points, accumulated batch by batch inside compiled functions."""
+
+import copy
+import difflib
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mc_keras.tasks import infer_accuracy, infer_loss
+
+_HIGHER_IS_BETTER = ("acc", "accuracy", "auc", "f1", "precision", "recall", "score")
+
+
+class Measures:
+    """The loss and any Keras metrics, as functions of an accumulator.
+
+    The loss is the mean over the examples (over the elements not masked, where there are several
+    for each example), without regularisation terms, summed in float64.
+
+    Args:
+        model: Model of the architecture; its outputs must be one tensor.
+        x: Some inputs, at least one.
+        y: All targets of one split.
+        loss: Keras loss, its name, a function `loss(y, outputs)`, or `None` for the one that fits
+            the model and the targets.
+        metrics: Keras metrics, their names or functions. `"accuracy"` is the accuracy that fits
+            the targets; a regression has none. The metrics' own variables are reset, no more.
+
+    Attributes:
+        names: `("loss", ...)`: what is measured, in the order of the results.
+
+    Raises:
+        ValueError: If a loss or metric does not exist, does not fit the outputs, is not one number,
+            or a name is there twice.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        x: np.ndarray,
+        y: np.ndarray,
+        loss: Any = None,
+        metrics: Sequence[Any] = ("accuracy",),
+    ):
+        self._loss = _elementwise(infer_loss(model, y) if loss is None else loss)
+        self._metrics = [m for item in metrics if (m := _metric(item, model, y)) is not None]
+        self.names = ("loss", *(metric.name for metric in self._metrics))
+        if len(set(self.names)) < len(self.names):
+            raise ValueError(
+                f"Every metric needs a name of its own, received {', '.join(self.names)}: pass "
+                "metric objects with different names."
+            )
+        self._try(model, x[:1], y[:1])
+
+    def _try(self, model: keras.Model, x: np.ndarray, y: np.ndarray) -> None:
+        """One example through everything: some metrics make their variables on first use."""
+        outputs = model(x, training=False)
+        for name, compute in [
+            (self._loss.name, lambda: self._loss(y, outputs)),
+            *((m.name, lambda m=m: _scalar(m, y, outputs)) for m in self._metrics),
+        ]:
+            try:
+                compute()
+            except Exception as error:
+                raise ValueError(
+                    f"'{name}' cannot be computed for outputs of shape {tuple(outputs.shape[1:])} "
+                    f"and targets of shape {y.shape[1:]} for each example: "
+                    f"{str(error).splitlines()[0]}"
+                ) from error
+
+    def directions(self, splits: Iterable[str]) -> dict[str, bool]:
+        """`"<split>_<name>"` to whether small values are the good ones."""
+        lower = [True, *(_lower(metric) for metric in self._metrics)]
+        return {f"{s}_{n}": low for s in splits for n, low in zip(self.names, lower, strict=True)}
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """JSON-able description of the loss and the metrics."""
+        return {"loss": _described(self._loss), "metrics": [_described(m) for m in self._metrics]}
+
+    def initial(self, num_points: int) -> list[np.ndarray]:
+        """Empty accumulators of some points, each of shape `(num_points, ...)`."""
+        arrays = [np.zeros(num_points), np.zeros(num_points)]
+        for metric in self._metrics:
+            for variable in metric.variables:
+                value = keras.ops.convert_to_numpy(variable)
+                arrays.append(np.repeat(value[None], num_points, axis=0))
+        return arrays
+
+    def update(self, accumulators: Sequence[Any], y: Any, outputs: Any) -> list[Any]:
+        """The accumulators of one point after a batch, in tensors."""
+        values = tf.cast(self._loss(y, outputs), "float64")
+        mask = getattr(outputs, "_keras_mask", None)
+        count = tf.size(values) if mask is None else tf.math.count_nonzero(mask)
+        updated = [
+            accumulators[0] + tf.reduce_sum(values),
+            accumulators[1] + tf.cast(count, "float64"),
+        ]
+        position = 2
+        for metric in self._metrics:
+            after = position + len(metric.variables)
+            updated += metric.stateless_update_state(accumulators[position:after], y, outputs)
+            position = after
+        return updated
+
+    def results(self, accumulators: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Values of each name at each point, float64, from full accumulators."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            columns = [accumulators[0] / accumulators[1]]
+        position = 2
+        for metric in self._metrics:
+            after = position + len(metric.variables)
+            rows = zip(*accumulators[position:after], strict=True)
+            values = [metric.stateless_result([tf.constant(v) for v in row]) for row in rows]
+            columns.append(np.array([float(value) for value in values]))
+            position = after
+        return columns
+
+
+def _elementwise(loss: Any) -> keras.losses.Loss:
+    """A loss that returns one value for each example (and place)."""
+    if isinstance(loss, str):
+        loss = _by_name(loss, keras.losses.get, "loss")
+    if isinstance(loss, keras.losses.Loss):
+        loss = copy.copy(loss)
+        loss.reduction = "none"
+        return loss
+    if not callable(loss):
+        raise TypeError(
+            f"The loss must be a Keras loss, its name or a function, received {loss!r:.80}."
+        )
+    return _FunctionLoss(loss)
+
+
+class _FunctionLoss(keras.losses.Loss):
+    def __init__(self, function: Callable[[Any, Any], Any]):
+        super().__init__(name=getattr(function, "__name__", "loss"), reduction="none")
+        self._function = function
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        return self._function(y_true, y_pred)
+
+
+def _metric(item: Any, model: keras.Model, y: np.ndarray) -> keras.metrics.Metric | None:
+    if isinstance(item, str) and item in ("accuracy", "acc"):
+        return infer_accuracy(model, y)
+    name = item if isinstance(item, str) else getattr(item, "__name__", None)
+    if isinstance(item, str):
+        item = _by_name(item, keras.metrics.get, "metric")
+    if isinstance(item, type) and issubclass(item, keras.metrics.Metric):
+        item = item()
+    if isinstance(item, keras.metrics.Metric):
+        item.reset_state()
+        return item
+    if not callable(item):
+        raise TypeError(
+            f"A metric must be a Keras metric, its name or a function, received {item!r:.80}."
+        )
+    return keras.metrics.MeanMetricWrapper(item, name=name)
+
+
+def _by_name(name: str, get: Callable[[str], Any], what: str) -> Any:
+    try:
+        return get(name)
+    except ValueError as error:
+        known = dir(getattr(keras, "losses" if what == "loss" else "metrics"))
+        close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+        hint = f"Did you mean '{close[0]}'?" if close else f"See keras.{what}s for those there are."
+        raise ValueError(f"Keras has no {what} '{name}'. {hint}") from error
+
+
+def _scalar(metric: keras.metrics.Metric, y: np.ndarray, outputs: Any) -> None:
+    metric.update_state(y, outputs)
+    shape = np.shape(metric.result())
+    metric.reset_state()
+    if shape != ():
+        raise ValueError(f"it is not one number but has shape {shape}; choose an average.")
+
+
+def _lower(metric: keras.metrics.Metric) -> bool:
+    direction = getattr(metric, "_direction", None)
+    if direction is None:
+        return not metric.name.lower().endswith(_HIGHER_IS_BETTER)
+    return direction == "down"
+
+
+def _described(item: Any) -> dict[str, Any]:
+    try:
+        config = keras.saving.serialize_keras_object(item)["config"]
+    except Exception:  # a function or class that Keras cannot write down
+        config = {}
+    return {"class": type(item).__name__, "name": item.name, "config": config}

@@ -1,0 +1,209 @@
+"""Files that are whole or absent: atomic writing, verified archives, fingerprints.
+
+An archive is a zip of `header.json` and one `.npy` member per array, none of them pickled. Its
+zip comment holds the SHA-256 digest of everything before the comment, so a truncated or altered
+file is recognised before any of it is used.
+"""
+
+import contextlib
+import errno
+import hashlib
+import io
+import json
+import os
+import pathlib
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+PathLike = str | os.PathLike[str]
+
+_COMMENT_PREFIX = b"sha256:"
+_COMMENT_LENGTH = len(_COMMENT_PREFIX) + 64
+
+
+@contextlib.contextmanager
+def atomic_write(file: PathLike) -> Iterator[pathlib.Path]:
+    """Give a temporary name beside `file`; rename it to `file` when the block ends well.
+
+    Args:
+        file: The file to write. Missing parent folders are made.
+
+    Yields:
+        The temporary path to write to. It has the suffixes of `file`, as Keras chooses the
+        format of a weights file by them.
+
+    Raises:
+        OSError: If the folder cannot be written or the disk is full; `file` is as it was before.
+    """
+    file = pathlib.Path(file)
+    with _explained(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(
+            prefix=f".{file.name}.", suffix="".join(file.suffixes), dir=file.parent
+        )
+        os.close(descriptor)
+        temporary = pathlib.Path(name)
+        try:
+            yield temporary
+            with open(temporary, "rb") as handle:
+                os.fsync(handle.fileno())
+            temporary.chmod(0o666 & ~_umask())
+            os.replace(temporary, file)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_folder(folder: PathLike) -> Iterator[pathlib.Path]:
+    """Give a temporary folder beside `folder`; move it to `folder` when the block ends well.
+
+    An existing `folder` is replaced as a whole.
+
+    Raises:
+        OSError: If the folder cannot be written or the disk is full; `folder` is as before.
+    """
+    folder = pathlib.Path(folder)
+    with _explained(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = pathlib.Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        try:
+            yield temporary
+            temporary.chmod(0o777 & ~_umask())
+            if folder.exists():
+                retired = pathlib.Path(tempfile.mkdtemp(prefix=".retired.", dir=folder.parent))
+                os.replace(folder, retired / folder.name)
+                os.replace(temporary, folder)
+                shutil.rmtree(retired)
+            else:
+                os.replace(temporary, folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _explained(target: pathlib.Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reasons = {
+            errno.ENOSPC: "the disk is full; free some space or choose another place",
+            errno.EFBIG: "it would be larger than this process may write",
+            errno.EACCES: "no permission to write there; choose a folder you may write to",
+            errno.EPERM: "no permission to write there; choose a folder you may write to",
+            errno.EROFS: "the file system is read-only; choose another place",
+            errno.ENOTDIR: "a part of its path is a file, not a folder; choose another place",
+            errno.EEXIST: "a part of its path is a file, not a folder; choose another place",
+            errno.EISDIR: "it is a folder; choose a file name",
+        }
+        reason = reasons.get(error.errno or 0, error.strerror or str(error))
+        raise OSError(error.errno, f"Cannot write {os.fspath(target)}: {reason}.") from error
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
+
+
+def write_json(file: PathLike, value: Any) -> None:
+    """Write `value` as indented, strict JSON (no NaN), atomically."""
+    text = json.dumps(value, indent=2, allow_nan=False) + "\n"
+    with atomic_write(file) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def sha256_of_file(file: PathLike) -> str:
+    """Hexadecimal SHA-256 digest of a file's bytes."""
+    with open(file, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def fingerprint(arrays: Iterable[np.ndarray]) -> str:
+    """Hexadecimal SHA-256 digest of shapes, dtypes and contents of a sequence of arrays."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        array = np.ascontiguousarray(array)
+        digest.update(f"{array.dtype.str}{array.shape}".encode())
+        digest.update(memoryview(array).cast("B") if array.size else b"")
+    return digest.hexdigest()
+
+
+def write_archive(file: PathLike, header: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
+    """Write a JSON header and named arrays as one verified file, atomically.
+
+    Args:
+        file: The file to write.
+        header: JSON-able mapping.
+        arrays: Name to numeric array.
+    """
+    with atomic_write(file) as temporary:
+        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+            archive.writestr(_member("header.json"), json.dumps(header, allow_nan=False))
+            for name, array in arrays.items():
+                with archive.open(_member(f"{name}.npy"), "w", force_zip64=True) as member:
+                    np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
+            archive.comment = _COMMENT_PREFIX + b"0" * 64
+        with open(temporary, "r+b") as handle:
+            size = handle.seek(0, os.SEEK_END) - _COMMENT_LENGTH
+            digest = _digest_of_first(handle, size)
+            handle.seek(size)
+            handle.write(_COMMENT_PREFIX + digest)
+
+
+def read_archive(file: PathLike, kind: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Read and verify a file written by `write_archive`.
+
+    Args:
+        file: The file to read.
+        kind: What the file is, for error messages, e.g. `"path file"`.
+
+    Returns:
+        The header and the arrays by name.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is truncated, altered or something else.
+    """
+    file = pathlib.Path(file)
+    if not file.is_file():
+        raise FileNotFoundError(errno.ENOENT, f"There is no {kind} {file}; check the name.")
+    with open(file, "rb") as handle:
+        size = handle.seek(0, os.SEEK_END) - _COMMENT_LENGTH
+        handle.seek(max(size, 0))
+        comment = handle.read()
+        if size < 0 or comment != _COMMENT_PREFIX + _digest_of_first(handle, size):
+            raise ValueError(
+                f"{file} is not a whole {kind}: its contents do not match the checksum at its "
+                "end, so it was truncated, altered, or is another kind of file. Make or copy it "
+                "again."
+            )
+        with zipfile.ZipFile(handle) as archive:
+            header = json.loads(archive.read("header.json"))
+            arrays = {
+                name.removesuffix(".npy"): np.load(io.BytesIO(archive.read(name)))
+                for name in archive.namelist()
+                if name.endswith(".npy")
+            }
+    return header, arrays
+
+
+def _member(name: str) -> zipfile.ZipInfo:
+    # A fixed date makes equal contents equal files.
+    return zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+
+
+def _digest_of_first(handle: Any, size: int) -> bytes:
+    digest = hashlib.sha256()
+    handle.seek(0)
+    while size > 0:
+        block = handle.read(min(size, 1 << 20))
+        if not block:
+            break
+        digest.update(block)
+        size -= len(block)
+    return digest.hexdigest().encode()

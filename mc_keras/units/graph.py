@@ -1,0 +1,92 @@
+"""The walk over the graph of a Keras model: the only file that reads Keras's private history.
+
+`interpret` evaluates a Sequential or Functional model call by call with any kind of value: real
+arrays give the outputs of the model, symbols give whatever the evaluation says. Nested models are
+entered, so an evaluation only ever sees layers and `keras.ops`.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+
+Evaluate = Callable[[keras.Operation, tuple, dict, list[keras.KerasTensor], str], Sequence[Any]]
+
+
+def is_graph(op: Any) -> bool:
+    """Whether `op` is a built Sequential or Functional model, whose calls can be walked."""
+    if isinstance(op, keras.Sequential):
+        return op._functional is not None
+    if not isinstance(op, keras.Function):
+        return False
+    calls = [cls for cls in type(op).__mro__ if "call" in vars(cls)]
+    return calls[0].__module__.startswith("keras.")
+
+
+def interpret(
+    model: keras.Model, inputs: Sequence[Any], evaluate: Evaluate, path: str = ""
+) -> list[Any]:
+    """Evaluate the graph of `model` in topological order.
+
+    Args:
+        model: A built Sequential or Functional model.
+        inputs: One value for each of `model.inputs`.
+        evaluate: Called as `evaluate(op, args, kwargs, outputs, path)` for each call of a layer
+            or `keras.ops` operation, with the arguments of the call in which every symbolic
+            tensor is replaced by its value; `outputs` are the symbolic outputs, `path` is the
+            name of the layer after the names of the nested models that hold it. Returns one value
+            per output.
+        path: Prefix of all paths.
+
+    Returns:
+        One value for each of `model.outputs`.
+    """
+    values = {id(tensor): value for tensor, value in zip(model.inputs, inputs, strict=True)}
+
+    def fill(argument: Any) -> Any:
+        return values[id(argument)] if isinstance(argument, keras.KerasTensor) else argument
+
+    for node in _ordered_nodes(model):
+        args = keras.tree.map_structure(fill, node.arguments.args)
+        kwargs = keras.tree.map_structure(fill, node.arguments.kwargs)
+        op = node.operation
+        name = f"{path}{op.name}"
+        if is_graph(op):
+            results: Sequence[Any] = interpret(op, _bind(op, args), evaluate, f"{name}/")
+        else:
+            results = evaluate(op, args, kwargs, node.outputs, name)
+        values.update((id(t), v) for t, v in zip(node.outputs, results, strict=True))
+    return [values[id(tensor)] for tensor in model.outputs]
+
+
+def _ordered_nodes(model: keras.Model) -> list[Any]:
+    """The calls between the inputs and the outputs of `model`, each after those it needs.
+
+    Found from the outputs backwards: the lists of calls that layers keep also hold calls of other
+    models.
+    """
+    known = {id(tensor) for tensor in model.inputs}
+    ordered, seen = [], set()
+    stack = [(tensor, False) for tensor in reversed(model.outputs)]
+    while stack:
+        tensor, parents_done = stack.pop()
+        if id(tensor) in known:
+            continue
+        history = tensor._keras_history
+        node = history.operation._inbound_nodes[history.node_index]
+        if parents_done:
+            ordered.append(node)
+            known.update(id(t) for t in node.outputs)
+        elif id(node) not in seen:
+            seen.add(id(node))
+            stack.append((tensor, True))
+            stack.extend((t, False) for t in reversed(node.arguments.keras_tensors))
+    return ordered
+
+
+def _bind(model: keras.Model, args: tuple) -> list[Any]:
+    """The values for `model.inputs` in a call of a nested model with `args`."""
+    given = args[0]
+    if isinstance(given, dict) and not isinstance(model.input, dict):
+        return [given[tensor.name] for tensor in model.inputs]
+    return keras.tree.flatten(given)

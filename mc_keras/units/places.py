@@ -1,0 +1,161 @@
+"""Places along the axes of weights and tensors, and which of them move together.
+
+A *place* is one index along one axis (or along several axes flattened into one): a row of a
+kernel, an entry of a bias, a channel of a tensor. A permutation of hidden units moves many places
+at once. This file keeps the book: rules add places, tie those that must move together, and mark
+those that play different parts. `resolve` then reads off the units (places tied together) and the
+groups (units that play the same parts, so that any permutation of them is harmless).
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+Role = Literal["in", "out"]
+
+
+@dataclass(frozen=True, eq=False)
+class WeightPlaces:
+    """The places along one axis of a weight, or along `merged` axes from `axis` on.
+
+    Attributes:
+        variable: The Keras variable.
+        axis: First axis, not negative.
+        merged: Number of consecutive axes flattened into one, in row-major order.
+        role: "in" where the weight makes or scales the units, "out" where it reads them.
+        name: Path of the layer that the axis was first seen in.
+        places: Numbers of the places, shape `(length,)`.
+    """
+
+    variable: Any
+    axis: int
+    merged: int
+    role: Role
+    name: str
+    places: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Resolved:
+    """What the book says in the end, one entry per place.
+
+    Attributes:
+        unit: Number of the unit; units are numbered in the order of their first places.
+        group: Number of the group of that unit.
+        part: Code of the part that the place plays in its unit. Corresponding places of two units
+            of a group have the same code.
+    """
+
+    unit: NDArray[np.int64]
+    group: NDArray[np.int64]
+    part: NDArray[np.uint64]
+
+
+class Places:
+    """The book of places."""
+
+    def __init__(self) -> None:
+        self.weights: dict[tuple, WeightPlaces] = {}
+        self._count = 0
+        self._events = 0
+        self._marks: list[tuple[NDArray, NDArray]] = []
+        self._ties: list[tuple[NDArray, NDArray, NDArray]] = []
+
+    def new(self, shape: tuple[int, ...] | int) -> NDArray[np.int64]:
+        """Fresh places, alike among themselves and unlike all others."""
+        size = int(np.prod(shape))
+        places = np.arange(self._count, self._count + size).reshape(shape)
+        self._count += size
+        self.mark(places)
+        return places
+
+    def mark(self, places: NDArray[np.int64], keys: ArrayLike = 0) -> None:
+        """Say that `places` take part in something, those with different `keys` differently.
+
+        Places with different marks are not interchangeable. Marks add up: a place may be given
+        several times.
+        """
+        codes = _scramble(self._event() + _scramble(np.atleast_1d(keys).astype(np.uint64)))
+        self._marks.append((places.ravel(), np.broadcast_to(codes, places.shape).ravel()))
+
+    def pin(self, places: NDArray[np.int64]) -> None:
+        """Say that none of `places` can move."""
+        self.mark(places, np.arange(places.size).reshape(places.shape))
+
+    def tie(self, first: NDArray[np.int64], second: NDArray[np.int64]) -> None:
+        """Say that places at the same index of two arrays (broadcast) move together."""
+        first, second = np.broadcast_arrays(first, second)
+        event = np.broadcast_to(self._event(), first.size)
+        self._ties.append((first.ravel(), second.ravel(), event))
+
+    def weight(
+        self, variable: Any, axis: int, role: Role, name: str, level: str = "", merged: int = 1
+    ) -> NDArray[np.int64]:
+        """The places along an axis of a weight: the same ones each time they are asked for.
+
+        Args:
+            variable: The Keras variable.
+            axis: First axis; negative counts from the end.
+            role: "in" or "out", see `WeightPlaces`.
+            name: Path of the layer, for the names of groups.
+            level: Tells apart several ways in which places along one axis move, such as whole
+                heads and the dimensions within a head.
+            merged: Number of consecutive axes flattened into one.
+        """
+        axis %= len(variable.shape)
+        key = (id(variable), axis, merged, level)
+        if key not in self.weights:
+            places = self.new(int(np.prod(variable.shape[axis : axis + merged])))
+            name = f"{name}/{level}" if level else name
+            self.weights[key] = WeightPlaces(variable, axis, merged, role, name, places)
+        return self.weights[key].places
+
+    def resolve(self) -> Resolved:
+        """Find the units and their groups."""
+        first, second, events = _columns(self._ties, (np.int64, np.int64, np.uint64))
+        pairs = coo_array((np.ones(first.size), (first, second)), shape=(self._count,) * 2)
+        unit = connected_components(pairs, directed=False)[1].astype(np.int64)
+        part = self._parts(first, second, events)
+        signature = np.zeros(unit.max(initial=-1) + 1, np.uint64)
+        np.add.at(signature, unit, part)
+        group = np.unique(signature, return_inverse=True)[1]
+        return Resolved(unit, group[unit], part)
+
+    def _parts(
+        self, first: NDArray[np.int64], second: NDArray[np.int64], events: NDArray[np.uint64]
+    ) -> NDArray[np.uint64]:
+        """Codes of the parts: the marks of a place, then of those it is tied to, and so on.
+
+        This is colour refinement; it ends when a round tells no more places apart.
+        """
+        part = np.zeros(self._count, np.uint64)
+        np.add.at(part, *_columns(self._marks, (np.int64, np.uint64)))
+        part, distinct, before = _scramble(part), np.unique(part).size, 0
+        while distinct > before:
+            seen = part.copy()
+            np.add.at(seen, first, _scramble(part[second] + events))
+            np.add.at(seen, second, _scramble(part[first] ^ events))
+            part = _scramble(seen)
+            distinct, before = np.unique(part).size, distinct
+        return part
+
+    def _event(self) -> NDArray[np.uint64]:
+        self._events += 1
+        return _scramble(np.array([self._events], np.uint64))
+
+
+def _columns(rows: list[tuple], dtypes: tuple[type, ...]) -> list[NDArray]:
+    empty = tuple(np.zeros(0, dtype) for dtype in dtypes)
+    return [np.concatenate(column) for column in zip(empty, *rows, strict=True)]
+
+
+def _scramble(code: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """A bijection of 64-bit integers that looks random (splitmix64); overflow is part of it."""
+    code = code + np.uint64(0x9E3779B97F4A7C15)
+    code = (code ^ (code >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    code = (code ^ (code >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return code ^ (code >> np.uint64(31))

@@ -1,0 +1,158 @@
+"""The table of rules: for each kind of layer, what a permutation of hidden units does to it.
+
+A rule is a function `rule(call) -> UnitTensor`; `mc_keras.units.call.Call` is what it sees. To add
+one for a layer of your own, see `register_unit_rule`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from keras import layers
+
+from mc_keras.units.call import Call
+from mc_keras.units.rules import (
+    activations,
+    attention,
+    convolution,
+    dense,
+    normalization,
+    recurrent,
+    shaping,
+)
+from mc_keras.units.rules.operations import OPERATION_RULES
+
+Rule = Callable[[Call], Any]
+
+_UNCHANGED = (
+    *(layers.ActivityRegularization, layers.AlphaDropout, layers.Dropout, layers.ELU),
+    *(layers.GaussianDropout, layers.GaussianNoise, layers.Identity, layers.LeakyReLU),
+    *(layers.Masking, layers.ReLU),
+    *(layers.SpatialDropout1D, layers.SpatialDropout2D, layers.SpatialDropout3D),
+)
+_POOLING = (
+    *(layers.AveragePooling1D, layers.AveragePooling2D, layers.AveragePooling3D),
+    *(layers.MaxPooling1D, layers.MaxPooling2D, layers.MaxPooling3D),
+    *(layers.CenterCrop, layers.Resizing, layers.Cropping2D, layers.Cropping3D),
+    *(layers.UpSampling2D, layers.UpSampling3D, layers.ZeroPadding2D, layers.ZeroPadding3D),
+)
+_GLOBAL_POOLING = (
+    *(layers.GlobalAveragePooling1D, layers.GlobalAveragePooling2D),
+    *(layers.GlobalAveragePooling3D, layers.GlobalMaxPooling1D),
+    *(layers.GlobalMaxPooling2D, layers.GlobalMaxPooling3D),
+)
+_MERGE = (
+    *(layers.Add, layers.Average, layers.Maximum, layers.Minimum, layers.Multiply),
+    layers.Subtract,
+)
+_TRANSPOSED = (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose)
+
+RULES: dict[type, Rule] = {
+    **dict.fromkeys(_UNCHANGED, activations.unchanged),
+    layers.Activation: activations.activation,
+    layers.Lambda: activations.function,
+    layers.PReLU: activations.prelu,
+    layers.Rescaling: activations.rescaling,
+    layers.Softmax: activations.softmax,
+    layers.Dense: dense.dense,
+    layers.EinsumDense: dense.einsum_dense,
+    layers.Embedding: dense.embedding,
+    layers.ReversibleEmbedding: dense.reversible_embedding,
+    **dict.fromkeys((layers.Conv1D, layers.Conv2D, layers.Conv3D), convolution.convolution),
+    **dict.fromkeys(_TRANSPOSED, convolution.transposed_convolution),
+    layers.DepthwiseConv1D: convolution.depthwise_convolution,
+    layers.DepthwiseConv2D: convolution.depthwise_convolution,
+    layers.SeparableConv1D: convolution.separable_convolution,
+    layers.SeparableConv2D: convolution.separable_convolution,
+    **dict.fromkeys(_POOLING, convolution.pooling),
+    **dict.fromkeys(_GLOBAL_POOLING, convolution.global_pooling),
+    layers.Cropping1D: convolution.spatial,
+    layers.UpSampling1D: convolution.spatial,
+    layers.ZeroPadding1D: convolution.spatial,
+    layers.BatchNormalization: normalization.batch_normalization,
+    layers.GroupNormalization: normalization.group_normalization,
+    layers.LayerNormalization: normalization.layer_normalization,
+    layers.Normalization: normalization.input_normalization,
+    layers.RMSNormalization: normalization.rms_normalization,
+    layers.SpectralNormalization: normalization.spectral_normalization,
+    layers.UnitNormalization: normalization.unit_normalization,
+    layers.Flatten: shaping.flatten,
+    layers.Permute: shaping.permute,
+    layers.RepeatVector: shaping.repeat_vector,
+    layers.Reshape: shaping.reshaping,
+    layers.Concatenate: shaping.concatenation,
+    layers.Dot: shaping.dot,
+    **dict.fromkeys(_MERGE, shaping.merge),
+    layers.AdditiveAttention: attention.additive_attention,
+    layers.Attention: attention.attention,
+    layers.GroupQueryAttention: attention.grouped_query_attention,
+    layers.MultiHeadAttention: attention.multi_head_attention,
+    layers.Bidirectional: recurrent.bidirectional,
+    layers.ConvLSTM1D: recurrent.convolutional_recurrent,
+    layers.ConvLSTM2D: recurrent.convolutional_recurrent,
+    layers.ConvLSTM3D: recurrent.convolutional_recurrent,
+    **dict.fromkeys((layers.GRU, layers.LSTM, layers.RNN), recurrent.recurrent),
+    layers.SimpleRNN: recurrent.recurrent,
+    layers.TimeDistributed: recurrent.time_distributed,
+}
+
+# Layers of keras.applications that Keras does not export.
+_UNEXPORTED_RULES: dict[str, Rule] = {
+    "keras.src.applications.convnext.LayerScale": normalization.layer_scale,
+    "keras.src.applications.convnext.StochasticDepth": activations.unchanged,
+    "keras.src.applications.inception_resnet_v2.CustomScaleLayer": shaping.merge,
+}
+
+# Methods that a subclass may redefine without losing the rule of its base class.
+_HARMLESS = {"__init__", "build", "get_config", "from_config", "compute_output_shape"}
+
+
+def register_unit_rule(layer_class: type) -> Callable[[Rule], Rule]:
+    """Register the rule for a kind of layer: `unit_groups` then knows what it does to units.
+
+    Args:
+        layer_class: The class. A subclass uses the rule of its base class unless it redefines
+            more than `__init__`, `build`, `get_config`, `from_config` and `compute_output_shape`.
+
+    Returns:
+        A decorator for the rule.
+
+    Raises:
+        TypeError: If `layer_class` is not a class of layers or operations.
+
+    Example:
+    >>> class Gain(keras.layers.Layer):
+    ...     def build(self, shape):
+    ...         self.gain = self.add_weight(shape=(shape[-1],), initializer="ones")
+    ...     def call(self, x):
+    ...         return x * self.gain
+    >>> @register_unit_rule(Gain)
+    ... def gain(call):
+    ...     return call.scale(call.input, call.op.gain, axes=[-1])
+    """
+    if not (isinstance(layer_class, type) and issubclass(layer_class, keras.Operation)):
+        raise TypeError(
+            "A unit rule belongs to a class of Keras layers. "
+            f"Received: {layer_class!r}. Pass the class, not an instance."
+        )
+
+    def register(rule: Rule) -> Rule:
+        RULES[layer_class] = rule
+        return rule
+
+    return register
+
+
+def find_rule(op: keras.Operation) -> Rule | None:
+    """The rule for a layer or operation, or `None`."""
+    for cls in type(op).__mro__:
+        if cls in RULES:
+            return RULES[cls]
+        name = f"{cls.__module__}.{cls.__qualname__}"
+        if name in _UNEXPORTED_RULES:
+            return _UNEXPORTED_RULES[name]
+        if not isinstance(op, keras.Layer) and cls.__module__.startswith("keras.src."):
+            return OPERATION_RULES.get(cls.__name__)
+        if any(callable(value) for key, value in vars(cls).items() if key not in _HARMLESS):
+            return None
+    return None

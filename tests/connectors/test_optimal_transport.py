@@ -1,0 +1,189 @@
+import keras
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import mc_keras as mc
+from mc_keras.connectors import Arc, OptimalTransport
+from mc_keras.connectors.permutation_stage import SlotEditor, Slots, half_free, one_slot, swaps
+from mc_keras.units import permute, permute_all, unit_groups
+from mc_keras.weight_space import WeightSpace, clone
+from tests.networks import batch_norm_network, classification_data, dense_network
+from tests.units.networks import randomize
+
+STAGES = ["swaps", "one_slot", "half_free"]
+QUICK = settings(max_examples=20, suppress_health_check=list(HealthCheck))
+
+
+def reordered(model, seed=0):
+    """A model with its units in random order, the same function."""
+    rng = np.random.default_rng(seed)
+    groups = unit_groups(model)
+    permutations = [rng.permutation(group.size) for group in groups]
+    space, result = WeightSpace(model), clone(model)
+    WeightSpace(result).write(*permute_all(groups, permutations, space.read(), space.read_state()))
+    return result
+
+
+def stage_path(model, order, stage, group=0, simultaneous=1):
+    """The path of one stage, from the reordered model back; outputs at free slots kept."""
+    group = unit_groups(model)[group]
+    space = WeightSpace(model)
+    start = permute(group, order, space.read(), space.read_state())
+    editor = SlotEditor(WeightSpace(clone(model)), *start)
+    slots = Slots(group, editor)
+    if stage == "swaps":
+        swaps(slots, order, simultaneous)
+    else:
+        number = 1 if stage == "one_slot" else (group.size + 1) // 2
+        free = np.sort(np.random.default_rng(group.size).permutation(group.size)[:number])
+        compensation = np.random.default_rng(1).normal(size=(group.size - number, number))
+        (one_slot if stage == "one_slot" else half_free)(slots, order, free, compensation)
+    return editor.path()
+
+
+def assert_ends_at(path, model):
+    space = WeightSpace(model)
+    for a, b in zip(path(1) + path.state(1), space.read() + space.read_state(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+ORDERS = st.permutations(list(range(9))).map(np.array)
+WIDE = {"widths": (9,)}
+
+
+@QUICK
+@given(order=ORDERS, simultaneous=st.integers(1, 4))
+def test_swaps(order, simultaneous):
+    model = dense_network(**WIDE)
+    path = stage_path(model, order, "swaps", simultaneous=simultaneous)
+    assert_ends_at(path, model)
+    if simultaneous == 1:
+        seen, cycles = set(), 0
+        for slot in range(9):
+            cycles += slot not in seen
+            while slot not in seen:
+                seen.add(slot)
+                slot = order[slot]
+        assert path.num_segments == 9 - cycles
+    for t in path.corners:
+        rows = unit_groups(model)[0].rows(path(t))
+        original = unit_groups(model)[0].rows(WeightSpace(model).read())
+        assert sorted(map(tuple, rows)) == sorted(map(tuple, original))
+
+
+@QUICK
+@given(order=ORDERS, stage=st.sampled_from(STAGES[1:]))
+def test_free_slots_leave_the_outputs_alone(order, stage):
+    """Between the first and the last segment, at corners and in the middle of segments."""
+    model = dense_network(**WIDE)
+    path = stage_path(model, order, stage)
+    assert_ends_at(path, model)
+    count = path.num_segments
+    assert count <= (7 if stage == "half_free" else 2 * (9 + 4) + 3)
+    x = classification_data((5,), 20)[0]
+    expected = path.space(path(1 / count), x)
+    for t in np.arange(2, 2 * count - 1) / (2 * count):
+        np.testing.assert_allclose(path.space(path(t), x), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("stage", STAGES[1:])
+@pytest.mark.parametrize("group", [0, 1])
+def test_free_slots_of_convolutions_with_batch_norm_and_skips(stage, group):
+    inputs = keras.Input((6, 6, 2))
+    x = keras.layers.Conv2D(6, 3, padding="same")(inputs)
+    y = keras.layers.ReLU()(keras.layers.BatchNormalization()(x))
+    y = keras.layers.ReLU()(keras.layers.Conv2D(8, 3, padding="same")(y))
+    x = keras.layers.Add()([x, keras.layers.Conv2D(6, 3, padding="same")(y)])
+    x = keras.layers.Flatten()(keras.layers.MaxPooling2D(2)(x))
+    model = randomize(keras.Model(inputs, keras.layers.Dense(3)(x)))
+    size = unit_groups(model)[group].size
+    path = stage_path(model, np.roll(np.arange(size), 2)[::-1].copy(), stage, group)
+    assert_ends_at(path, model)
+    count, x = path.num_segments, classification_data((6, 6, 2), 10)[0]
+    expected = path.space(path(1 / count), x, state=path.state(1 / count))
+    for t in np.unique(np.linspace(2, 2 * count - 2, 12).round()) / (2 * count):
+        found = path.space(path(t), x, state=path.state(t))
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("stage", ["auto", *STAGES])
+@pytest.mark.parametrize("build", [lambda: dense_network(widths=(9, 8)), batch_norm_network])
+def test_to_the_same_network_reordered(build, stage):
+    """Stage one does not move, and stage two leads to the end."""
+    model = build()
+    data = classification_data(model.input_shape[1:], 60)
+    end = reordered(model)
+    path = mc.connect(model, end, OptimalTransport(stage=stage), data=data)
+    assert_ends_at(path, end)
+    for t in (0.0, 0.2, 0.5):
+        for a, b in zip(path(t), WeightSpace(model).read(), strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_recurrent_and_attention_networks_reach_their_end():
+    def build(seed):
+        keras.utils.set_random_seed(seed)
+        inputs = keras.Input((4, 5))
+        x = keras.layers.LSTM(6, return_sequences=True)(keras.layers.Dense(7)(inputs))
+        x = x + keras.layers.MultiHeadAttention(3, 2)(x, x)
+        x = keras.layers.GlobalAveragePooling1D()(keras.layers.LayerNormalization()(x))
+        return keras.Model(inputs, keras.layers.Dense(3)(x))
+
+    a, b, data = build(0), build(1), classification_data((4, 5), 40)
+    for options in ({"stage": "swaps"}, {"stage": "auto"}, {"stage": "one_slot"}):
+        assert_ends_at(mc.connect(a, b, OptimalTransport(**options), data=data), b)
+
+
+def test_permuted_end_is_the_same_function(dense_pair):
+    start, end, (x, _) = dense_pair
+    path = mc.connect(start, end, OptimalTransport(end="permuted", along=Arc()))
+    np.testing.assert_allclose(path.model(1)(x), end(x), atol=1e-5)
+    (group,) = unit_groups(end)
+    original = WeightSpace(end).read()
+    assert not np.array_equal(path(1)[0], original[0])
+    assert sorted(map(tuple, group.rows(path(1)))) == sorted(map(tuple, group.rows(original)))
+
+
+def test_stage_one_is_the_nearest_reordering(dense_pair):
+    start, end, _ = dense_pair
+    path = mc.connect(start, end, "ot")
+    straight = mc.connect(start, end)
+    assert mc.paths.distance(path(0), path(0.5)) < mc.paths.distance(straight(0), straight(1))
+
+
+def test_equal_networks_need_no_second_stage(dense_pair):
+    path = mc.connect(dense_pair[0], dense_pair[0], "ot")
+    assert path.knots == (0.0, 1.0)
+
+
+def test_a_wide_network_costs_little(tmp_path):
+    """Opening, visiting and saving a path of hundreds of segments, in networks of memory."""
+    import tracemalloc
+
+    model = dense_network(widths=(400,), inputs=100)
+    mc.connect(model, reordered(model), "ot").save(tmp_path / "a.path")
+    size = sum(w.nbytes for w in model.get_weights())
+    tracemalloc.start()
+    path = mc.load_path(tmp_path / "a.path")
+    for t in np.linspace(0, 1, 61):
+        path(t)
+    path.save(tmp_path / "b.path")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(path.corners) > 380
+    assert len(path.knots) == 3
+    assert peak < 10 * size + 2**21
+
+
+def test_bad_arguments(dense_pair):
+    a, b, _ = dense_pair
+    with pytest.raises(ValueError, match="not end='almost'"):
+        OptimalTransport(end="almost")
+    with pytest.raises(ValueError, match="not stage='fast'"):
+        OptimalTransport(stage="fast")
+    with pytest.raises(ValueError, match="at least one swap"):
+        OptimalTransport(simultaneous_swaps=0)
+    with pytest.raises(ValueError, match="needs data"):
+        mc.connect(a, b, OptimalTransport(stage="one_slot"))

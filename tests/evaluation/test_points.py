@@ -1,0 +1,111 @@
+"""`evaluate_path`: positions, lengths, values that are not finite, bad input."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+import mc_keras as mc
+from mc_keras.paths import AffinePath, Bezier
+from tests.networks import batch_norm_network, classification_data, dense_network
+
+
+@pytest.fixture(scope="module")
+def path():
+    return mc.connect(dense_network(0), dense_network(1), "linear")
+
+
+@pytest.fixture(scope="module")
+def split():
+    return classification_data((5,), 40)
+
+
+def test_ends_and_knots_are_among_the_positions(path, split):
+    back = mc.connect(dense_network(1), dense_network(0), "linear")
+    there_and_back = mc.concatenate([path, back], [0.0, 1 / 3, 1.0])
+    report = mc.evaluate_path(there_and_back, {"test": split}, positions=[0.5], verbose=0)
+    np.testing.assert_array_equal(report.t, [0, 1 / 3, 0.5, 1])
+    grid = mc.evaluate_path(there_and_back, {"test": split}, 4, verbose=0)
+    np.testing.assert_array_equal(grid.t, [0, 1 / 3, 2 / 3, 1])
+    assert report["test_loss"][0] == pytest.approx(report["test_loss"][-1], rel=1e-6)
+
+
+def test_length_and_chord(path, split):
+    report = mc.evaluate_path(path, {"test": split}, 5, verbose=0)
+    expected = np.sqrt(sum(np.sum((a - b) ** 2) for a, b in zip(path(0.0), path(1.0), strict=True)))
+    assert report.chord == pytest.approx(expected, rel=1e-6)
+    assert report.length == pytest.approx(expected, rel=1e-6)
+    np.testing.assert_allclose(report.steps, expected / 4, rtol=1e-6)
+
+
+def test_a_loss_that_is_nan_at_some_position_is_a_result(path, split, tmp_path):
+    bend = [np.full_like(array, np.nan) for array in path(0.5)]
+    states = path.state(0.0), path.state(1.0)
+    curve = AffinePath(path.space, [path(0.0), bend, path(1.0)], Bezier(3), states=states)
+    report = mc.evaluate_path(curve, {"test": split}, 3, verbose=0)
+    straight = mc.evaluate_path(path, {"test": split}, 3, verbose=0)
+    loss = report["test_loss"]
+    assert np.isnan(loss[1])
+    np.testing.assert_allclose(loss[[0, 2]], straight["test_loss"][[0, 2]], rtol=1e-6)
+    report.save(tmp_path / "report.json")
+    record = json.loads((tmp_path / "report.json").read_text(), parse_constant=pytest.fail)
+    assert record["values"]["test_loss"][1] == "NaN"
+
+
+def test_an_infinite_loss_is_a_result(split):
+    def network(scale):
+        model = dense_network(0, activation="linear")
+        model.set_weights([w * np.float32(scale) for w in model.get_weights()])
+        return model
+
+    path = mc.connect(network(1), network(1e19), "linear")
+    report = mc.evaluate_path(path, {"test": split}, 3, verbose=0)
+    assert np.isfinite(report["test_loss"][0])
+    assert not np.isfinite(report["test_loss"][2])
+
+
+def test_metadata_tell_what_was_measured(path, split):
+    report = mc.evaluate_path(path, {"val": split}, 3, verbose=0)
+    evaluation = report.metadata["evaluation"]
+    assert evaluation["positions"] == [0, 0.5, 1]
+    assert [m["name"] for m in evaluation["measures"]["metrics"]] == ["accuracy"]
+    assert report.metadata["examples"] == {"val": 40}
+    assert report.metadata["provenance"]["connector"]["class"] == "Linear"
+    json.dumps(report.metadata, allow_nan=False)
+
+
+def test_interpolated_batch_norm_needs_no_training_split():
+    x, y = classification_data((6, 6, 2), 30)
+    path = mc.connect(batch_norm_network(0), batch_norm_network(1), "linear")
+    report = mc.evaluate_path(path, {"test": (x, y)}, 3, batch_norm="interpolate", verbose=0)
+    model = path.model(0.5)
+    expected = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(y, model(x))
+    assert report["test_loss"][1] == pytest.approx(float(expected), rel=1e-5)
+    with pytest.raises(ValueError, match="a split named 'train', received \\['test'\\]"):
+        mc.evaluate_path(path, {"test": (x, y)}, 3, verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"path": "arc"}, "Expected a path as mc.connect returns it, received str"),
+        ({"num_points": 1}, "an integer of at least 2, received 1"),
+        ({"num_points": 2.5}, "an integer of at least 2, received 2.5"),
+        ({"positions": [0.5, 1.5]}, "received t=1.5"),
+        ({"positions": [float("nan")]}, "received t=nan"),
+        ({"batch_norm": "none"}, "'reestimate' or 'interpolate'"),
+        ({"data": {"test": (np.zeros((4, 6)), np.zeros(4, "int64"))}}, "split 'test'"),
+        ({"data": {"test": (np.zeros((4, 5)), np.full(4, 3))}}, "from 3 to 3"),
+        ({"data": {"test": (np.zeros((0, 5)), np.zeros(0, "int64"))}}, "empty"),
+        ({"loss": 3}, "a Keras loss, its name or a function, received 3"),
+        ({"loss": "mes"}, "Keras has no loss 'mes'"),
+        ({"metrics": ["Acuracy"]}, "Did you mean 'Accuracy'"),
+        ({"metrics": [3]}, "a Keras metric, its name or a function, received 3"),
+        ({"metrics": ["accuracy", "accuracy"]}, "a name of its own"),
+        ({"loss": "categorical_crossentropy"}, "cannot be computed for outputs of shape"),
+    ],
+)
+def test_bad_arguments(path, split, arguments, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        mc.evaluate_path(**{"path": path, "data": {"test": split}, "verbose": 0} | arguments)

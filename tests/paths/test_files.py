@@ -1,0 +1,67 @@
+import json
+
+import keras
+import numpy as np
+import pytest
+
+import mc_keras as mc
+from mc_keras import storage
+from tests.networks import dense_network
+
+
+@pytest.fixture
+def saved(tmp_path):
+    file = tmp_path / "a.path"
+    mc.connect(dense_network(0), dense_network(1), "arc").save(file)
+    return file
+
+
+def rewritten(file, **changes):
+    header, arrays = storage.read_archive(file, "path file")
+    storage.write_archive(file, {**header, **changes}, arrays)
+    return file
+
+
+def test_newer_format(saved):
+    with pytest.raises(ValueError, match="path format 99.*upgrade mc_keras"):
+        mc.load_path(rewritten(saved, format_version=99))
+
+
+def test_another_kind_of_file(saved, tmp_path):
+    with pytest.raises(ValueError, match="not a path file but holds 'report'"):
+        mc.load_path(rewritten(saved, format="report"))
+    (tmp_path / "text.path").write_text("hello " * 100)
+    with pytest.raises(ValueError, match="truncated, altered, or is another kind of file"):
+        mc.load_path(tmp_path / "text.path")
+    (tmp_path / "empty.path").touch()
+    with pytest.raises(ValueError, match="not a whole path file"):
+        mc.load_path(tmp_path / "empty.path")
+
+
+def test_no_pickle_inside(saved):
+    header, arrays = storage.read_archive(saved, "path file")
+    json.dumps(header)
+    assert all(array.dtype.kind in "fiu" for array in arrays.values())
+
+
+def test_the_mean_of_an_arc_is_stored_once_for_all_units(saved):
+    _, arrays = storage.read_archive(saved, "path file")
+    full = sum(v.size for v in dense_network().get_weights())
+    assert sum(array.size for array in arrays.values()) < 2.6 * full
+
+
+class Doubled(keras.layers.Layer):
+    def call(self, x):
+        return 2 * x
+
+
+def test_custom_layers(tmp_path):
+    def build():
+        return keras.Sequential([keras.Input((3,)), Doubled(), keras.layers.Dense(2)])
+
+    path = mc.connect(build(), build())
+    path.save(tmp_path / "a.path")
+    with pytest.raises(ValueError, match="pass its own layers as custom_objects"):
+        mc.load_path(tmp_path / "a.path")
+    again = mc.load_path(tmp_path / "a.path", custom_objects={"Doubled": Doubled})
+    np.testing.assert_array_equal(again(0.5)[0], path(0.5)[0])

@@ -1,0 +1,81 @@
+import collections
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mc_keras.data import as_splits, as_xy, check_data, inputs_of, training_data
+from tests.networks import dense_network
+
+X = np.arange(60, dtype="float32").reshape(12, 5)
+Y = np.arange(12) % 3
+DATASET = tf.data.Dataset.from_tensor_slices((X, Y))
+FORMS = {
+    "arrays": (X, Y),
+    "lists": [X.tolist(), Y.tolist()],
+    "dataset": DATASET,
+    "batched dataset": DATASET.batch(5),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_a_split(form):
+    x, y = as_xy(FORMS[form])
+    np.testing.assert_array_equal(x, X)
+    np.testing.assert_array_equal(y, Y)
+    np.testing.assert_array_equal(inputs_of(FORMS[form]), X)
+
+
+def test_named_tuples_and_mappings():
+    Data = collections.namedtuple("Data", ["train", "test"])
+    for data in (Data((X, Y), (X[:4], Y[:4])), {"train": (X, Y), "test": (X[:4], Y[:4])}):
+        splits = as_splits(data)
+        assert list(splits) == ["train", "test"]
+        assert len(splits["test"][0]) == 4
+        np.testing.assert_array_equal(training_data(data)[0], X)
+    np.testing.assert_array_equal(training_data((X, Y))[0], X)
+
+
+def test_inputs_alone():
+    np.testing.assert_array_equal(inputs_of(X), X)
+    np.testing.assert_array_equal(inputs_of(tf.data.Dataset.from_tensor_slices(X)), X)
+
+
+@pytest.mark.parametrize(
+    ("data", "error", "message"),
+    [
+        ((X, Y), TypeError, "Expected splits by name"),
+        ({}, ValueError, "at least one split"),
+        ({"test": (X[:0], Y[:0])}, ValueError, "split 'test' is empty"),
+        ({"test": (X, Y[:5])}, ValueError, "12 inputs and 5 targets"),
+        ({"test": X}, TypeError, "split 'test' must be a pair"),
+        ({"test": DATASET.take(0)}, ValueError, "split 'test' is empty"),
+        ({"test": DATASET.map(lambda x, y: x)}, TypeError, "Dataset of pairs"),
+    ],
+)
+def test_bad_splits(data, error, message):
+    with pytest.raises(error, match=message):
+        as_splits(data)
+
+
+def test_missing_training_split():
+    with pytest.raises(ValueError, match="needs data"):
+        training_data(None)
+    with pytest.raises(ValueError, match=r"named 'train', received \['test'\]"):
+        training_data({"test": (X, Y)})
+
+
+def test_data_that_do_not_fit_the_model():
+    model = dense_network()
+    check_data(model, X, Y)
+    with pytest.raises(ValueError, match=r"shape \(4,\) for each example, .* takes \(5,\)"):
+        check_data(model, X[:, :4], Y)
+    with pytest.raises(ValueError, match="labels of the data go from 0 to 3"):
+        check_data(model, X, np.arange(12) % 4)
+    with pytest.raises(ValueError, match="go from -1 to 1"):
+        check_data(model, X, Y - 1)
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        check_data(model, np.where(X > 50, np.nan, X), Y)
+    any_size = keras.Sequential([keras.Input((None, 4)), keras.layers.LSTM(3)])
+    check_data(any_size, np.zeros((12, 7, 4)), Y)

@@ -1,0 +1,76 @@
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import mc_keras as mc
+from mc_keras.layers import CurveLayer
+from tests.contracts.paths import PATHS
+
+
+@pytest.fixture(params=["linear", "arc", "slerp", "bezier", "concatenation at given knots"])
+def path(request, batch_norm_pair):
+    return PATHS[request.param](*batch_norm_pair[:2])
+
+
+def test_points_and_path_serve_what_the_models_compute(path, batch_norm_pair, tmp_path):
+    x = batch_norm_pair[2][0]
+    positions = (0.0, 0.05, 0.4, 1.0)
+    folders = mc.export_points(path, tmp_path, positions, batch_norm_data=x)
+    assert [folder.name for folder in folders] == ["t_0.000", "t_0.050", "t_0.400", "t_1.000"]
+    mc.export_path(path, tmp_path / "path", batch_norm_data=x)
+    whole = tf.saved_model.load(tmp_path / "path")
+    for t, folder in zip(positions, folders, strict=True):
+        expected = path.model(t, x if 0 < t < 1 else None).predict(x[:5], verbose=0)
+        point = tf.saved_model.load(folder)
+        np.testing.assert_allclose(point.serve(x[:5]), expected, atol=1e-5)
+        served = whole.serve(x[:5], tf.constant(t, "float32"))
+        np.testing.assert_allclose(served, expected, atol=1e-4)
+    assert sorted(os.listdir(tmp_path)) == ["path", "t_0.000", "t_0.050", "t_0.400", "t_1.000"]
+
+
+def test_positions_beyond_the_ends_are_clipped_when_served(dense_pair, tmp_path):
+    path = mc.connect(*dense_pair[:2])
+    whole = tf.saved_model.load(mc.export_path(path, tmp_path / "path"))
+    x = dense_pair[2][0][:3]
+    np.testing.assert_allclose(
+        whole.serve(x, tf.constant(1.7)), dense_pair[1].predict(x, verbose=0), atol=1e-6
+    )
+
+
+def test_a_fresh_process_needs_tensorflow_only(dense_pair, tmp_path):
+    mc.export_path(mc.connect(*dense_pair[:2], "arc"), tmp_path / "path")
+    code = (
+        "import sys, tensorflow as tf;"
+        f"m = tf.saved_model.load({str(tmp_path / 'path')!r});"
+        "print(m.signatures['serve'](x=tf.zeros((2, 5)), t=tf.constant(0.3))['output_0'].shape);"
+        "assert 'mc_keras' not in sys.modules"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout.strip() == "(2, 3)", result.stderr
+
+
+def test_a_curve_layer_in_a_network_is_exported(tmp_path):
+    inputs = keras.Input((5,))
+    t = keras.Input((), name="t")
+    model = keras.Model([inputs, t], CurveLayer(keras.layers.Dense(2))(inputs, t))
+    model.export(tmp_path / "model", verbose=False)
+    loaded = tf.saved_model.load(tmp_path / "model")
+    served = loaded.serve([tf.ones((3, 5)), tf.zeros(3)])
+    np.testing.assert_allclose(served, model([np.ones((3, 5)), np.zeros(3)]), atol=1e-6)
+
+
+def test_bad_arguments(dense_pair, tmp_path):
+    path = mc.connect(*dense_pair[:2])
+    with pytest.raises(ValueError, match=r"in \[0, 1\], received t=2.0"):
+        mc.export_points(path, tmp_path, [0.5, 2])
+    with pytest.raises(ValueError, match="differ in the first three decimals"):
+        mc.export_points(path, tmp_path, [0.5, 0.50001])
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="Cannot write"):
+        mc.export_points(path, tmp_path / "file", [0.5])
+    assert os.listdir(tmp_path) == ["file"]

@@ -1,0 +1,45 @@
+import io
+
+import pytest
+
+from mc_keras.progress import ProgressBar
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_on_a_terminal_it_ends_at_one_hundred_per_cent_and_a_new_line():
+    stream = Terminal()
+    bar = ProgressBar("evaluating", 4, stream=stream)
+    for _ in range(4):
+        bar.add(1)
+    text = stream.getvalue()
+    assert "evaluating [" in text
+    assert text.count("\n") == 1
+    assert "100 %" in text.rsplit("\r", 1)[1]
+
+
+def test_bytes_on_a_terminal():
+    stream = Terminal()
+    bar = ProgressBar("toy/start", 2_000_000, in_bytes=True, stream=stream)
+    for received in (0, 1_000_000, 2_000_000):
+        bar.reach(received)
+    lines = stream.getvalue().replace("\x1b[K", "").split("\r")
+    assert lines[1] == f"toy/start [{'.' * 30}] 0.0/2.0 MB"
+    assert lines[-1] == f"toy/start [{'=' * 30}] 2.0/2.0 MB\n"
+
+
+def test_in_a_log_it_is_one_line():
+    stream = io.StringIO()
+    bar = ProgressBar("toy/start", 2_000, in_bytes=True, stream=stream)
+    for received in (0, 1_000, 2_000):
+        bar.reach(received)
+    assert stream.getvalue() == f"toy/start [{'=' * 30}] 2.0/2.0 kB\n"
+
+
+@pytest.mark.parametrize("stream", [Terminal(), io.StringIO()])
+def test_silence(stream):
+    ProgressBar("evaluating", 1, verbose=0, stream=stream).add(1)
+    assert stream.getvalue() == ""

@@ -1,0 +1,66 @@
+import keras
+import numpy as np
+import pytest
+
+from mc_keras.tasks import ends_in_probabilities, infer_accuracy, infer_loss
+
+layers, losses = keras.layers, keras.losses
+LABELS = np.array([0, 2, 1])
+ONE_HOT = np.eye(3, dtype="float32")
+BINARY = np.array([0, 1, 1])
+
+
+def sequential(*tail):
+    return keras.Sequential([keras.Input((4,)), layers.Dense(5, "sigmoid"), *tail])
+
+
+def functional(ending):
+    inputs = keras.Input((4,))
+    return keras.Model(inputs, ending(layers.Dense(3)(inputs)))
+
+
+MODELS = {
+    "logits": (sequential(layers.Dense(3)), False),
+    "activation": (sequential(layers.Dense(3, "softmax")), True),
+    "Softmax layer": (sequential(layers.Dense(3), layers.Softmax()), True),
+    "Activation layer": (sequential(layers.Dense(3), layers.Activation("softmax")), True),
+    "nested": (sequential(keras.Sequential([layers.Dense(3, "softmax")])), True),
+    "functional logits": (functional(lambda x: layers.ReLU()(x)), False),
+    "functional softmax": (functional(lambda x: layers.Softmax()(x)), True),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_probabilities_are_recognised(name):
+    model, expected = MODELS[name]
+    model(np.zeros((1, 4)))
+    assert ends_in_probabilities(model) == expected
+    loss = infer_loss(model, LABELS)
+    assert isinstance(loss, losses.SparseCategoricalCrossentropy)
+    assert loss.from_logits != expected
+
+
+@pytest.mark.parametrize(
+    ("outputs", "targets", "loss", "accuracy"),
+    [
+        (3, LABELS, losses.SparseCategoricalCrossentropy, "SparseCategoricalAccuracy"),
+        (3, LABELS[:, None], losses.SparseCategoricalCrossentropy, "SparseCategoricalAccuracy"),
+        (3, ONE_HOT, losses.CategoricalCrossentropy, "CategoricalAccuracy"),
+        (1, BINARY, losses.BinaryCrossentropy, "BinaryAccuracy"),
+        (1, BINARY * 0.3, losses.MeanSquaredError, "NoneType"),
+        (2, np.ones((3, 2)) * 0.9, losses.MeanSquaredError, "NoneType"),
+    ],
+)
+def test_loss_and_accuracy(outputs, targets, loss, accuracy):
+    model = sequential(layers.Dense(outputs))
+    assert type(infer_loss(model, targets)) is loss
+    assert type(infer_accuracy(model, targets)).__name__ == accuracy
+
+
+@pytest.mark.parametrize("activation", [None, "sigmoid"])
+def test_binary_accuracy_is_that_of_the_sign(activation):
+    model = sequential(layers.Dense(1, activation))
+    metric = infer_accuracy(model, BINARY)
+    outputs = np.array([[-1.0], [0.2], [-0.1]])
+    outputs = outputs if activation is None else 1 / (1 + np.exp(-outputs))
+    assert float(metric(BINARY[:, None], outputs)) == pytest.approx(2 / 3)

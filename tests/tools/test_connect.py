@@ -1,0 +1,222 @@
+"""mc-connect, as users run it."""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+
+import mc_keras as mc
+from tests.networks import dense_network
+
+COMMAND = [sys.executable, "-m", "mc_keras.tools.connect"]
+
+# Several runs of `main` in one process, as TensorFlow takes seconds to load.
+MANY = """
+import json, sys
+from absl import flags
+from absl.testing import flagsaver
+from mc_keras.tools import connect
+
+for words in json.load(sys.stdin):
+    with flagsaver.flagsaver():
+        flags.FLAGS(["mc-connect", "--verbose=0", *words])
+        try:
+            connect.main([])
+            print(json.dumps([None, ""]))
+        except Exception as error:
+            print(json.dumps([type(error).__name__, str(error)]))
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory, dense_pair):
+    """A folder with two networks, their data, and things that are not what they should be."""
+    folder = tmp_path_factory.mktemp("place")
+    start, end, (x, y) = dense_pair
+    start.save(folder / "a.keras")
+    end.save(folder / "b.keras")
+    config = json.loads(start.to_json())
+    relu = json.dumps(config).replace('"relu"', '"tanh"')
+    keras.models.model_from_json(relu).save(folder / "tanh.keras")
+    dense_network(0, widths=(6, 7)).save(folder / "wide.keras")
+    whole = (folder / "a.keras").read_bytes()
+    (folder / "cut.keras").write_bytes(whole[: len(whole) // 2])
+    splits = {"x_train": x, "y_train": y, "x_test": x[:50], "y_test": y[:50]}
+    np.savez(folder / "data.npz", **splits)
+    np.savez(folder / "flat.npz", **{**splits, "x_test": x[:50, :-1]})
+    np.savez(folder / "labels.npz", **{**splits, "y_train": y + 1})
+    np.savez(folder / "half.npz", x_train=x)
+    (folder / "file").write_text("not a folder")
+    return folder
+
+
+def flags(place, **changes):
+    """Flags of a short run; `None` leaves one out."""
+    values = {
+        "start": place / "a.keras",
+        "end": place / "b.keras",
+        "data": place / "data.npz",
+        "methods": "linear,arc",
+        "num_points": 5,
+        "output_dir": place / "out",
+    } | changes
+    return [f"--{name}={value}" for name, value in values.items() if value is not None]
+
+
+@pytest.fixture(scope="module")
+def run(place):
+    """One run of the command from start to end, with methods of all kinds."""
+    return subprocess.run(
+        [*COMMAND, *flags(place, methods="linear,arc,bezier", epochs=2, output_dir=place / "run")],
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_a_run_prints_a_progress_bar_and_one_table(run):
+    assert run.returncode == 0, run.stderr
+    assert re.fullmatch(r"connecting \[=+\] 100 % \d+ s\n", run.stderr)
+    assert re.findall(r"^(\w+) ?\*? +\d", run.stdout, re.MULTILINE) == ["linear", "arc", "bezier"]
+    assert len(re.findall(r"^\w+ \* ", run.stdout, re.MULTILINE)) == 1
+    assert "report.html" in run.stdout
+
+
+def test_a_run_writes_everything(run, place):
+    folder = place / "run"
+    record = json.loads((folder / "results.json").read_text())
+    best = record["best"]
+    found = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+    assert {f"paths/{method}.path" for method in ("linear", "arc", "bezier")} <= found
+    assert {
+        f"figures/{split}_{name}.png"
+        for split in ("train", "test")
+        for name in ("accuracy", "loss")
+    } <= found
+    assert {"figures/barriers.png", "planes/bezier.json", "report.html"} <= found
+    assert {f"figures/plane_bezier_{n}.png" for n in ("train_loss", "test_accuracy")} <= found
+    for t in ("0.000", "0.250", "0.500", "0.750", "1.000"):
+        assert f"savedmodels/{best}/t_{t}/saved_model.pb" in found
+    assert not [name for name in found if pathlib.PurePath(name).name.startswith(".")]
+    assert not (folder / "unfinished").exists()
+
+
+def test_all_links_of_the_page_lead_somewhere(run, place):
+    links = re.findall(r'<a href="([^"]+)"', (place / "run" / "report.html").read_text())
+    assert len(links) == 3 + 1 + 5
+    assert all((place / "run" / link).exists() for link in links)
+
+
+def test_the_results_are_those_of_the_library(run, place, dense_pair):
+    *_, (x, y) = dense_pair
+    record = json.loads((place / "run" / "results.json").read_text())
+    path = mc.load_path(place / "run" / "paths" / "bezier.path")
+    report = mc.evaluate_path(path, {"test": (x[:50], y[:50])}, num_points=5, verbose=0)
+    quantity = record["methods"]["bezier"]["quantities"]["test_loss"]
+    np.testing.assert_allclose(quantity["values"], report["test_loss"], rtol=1e-5)
+    assert path.provenance["connector"]["epochs"] == 2
+    assert "--methods=linear,arc,bezier" in record["provenance"]["command"]
+    assert record["provenance"]["data"]["test"]["examples"] == 50
+
+
+def test_the_exported_models_are_points_of_the_path(run, place, dense_pair):
+    import tensorflow as tf
+
+    *_, (x, _) = dense_pair
+    best = json.loads((place / "run" / "results.json").read_text())["best"]
+    served = tf.saved_model.load(os.fspath(place / "run" / "savedmodels" / best / "t_0.250"))
+    model = mc.load_path(place / "run" / "paths" / f"{best}.path").model(0.25)
+    np.testing.assert_allclose(served.serve(x[:9]), model(x[:9]), rtol=1e-4, atol=1e-5)
+
+
+NO_FILES = {"start": None, "end": None, "data": None}
+
+BAD = {
+    "networks": ({"start": None}, "ValueError", "--pair=NAME"),
+    "both": ({"pair": "fc_digits"}, "ValueError", "--pair=NAME"),
+    "no data": ({"data": None}, "ValueError", "Name the data"),
+    "no pair": ({**NO_FILES, "pair": "fc_digit"}, "ValueError", "Did you mean 'fc_digits'"),
+    "method": ({"methods": "linear,arcc"}, "ValueError", "'arcc': did you mean 'arc'"),
+    "no method": ({"methods": ""}, "ValueError", "--methods is empty"),
+    "no file": ({"start": "nowhere.keras"}, "ValueError", "no model file 'nowhere.keras'"),
+    "cut file": ({"end": "{place}/cut.keras"}, "ValueError", "not a whole .keras file"),
+    "activation": ({"end": "{place}/tanh.keras"}, "ValueError", "tanh"),
+    "widths": ({"end": "{place}/wide.keras"}, "ValueError", "architecture"),
+    "no data file": ({"data": "nowhere.npz"}, "ValueError", "no data file 'nowhere.npz'"),
+    "half data": ({"data": "{place}/half.npz"}, "ValueError", "x_train, y_train, x_test, y_test"),
+    "shape": ({"data": "{place}/flat.npz"}, "ValueError", "shape"),
+    "labels": ({"data": "{place}/labels.npz"}, "ValueError", "labels"),
+    "folder": ({"output_dir": "{place}/file/out"}, "OSError|NotADirectoryError", "is a file"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def refused(place):
+    before = {p for p in place.rglob("*")}
+    words = [
+        flags(place, **{k: v and v.format(place=place) for k, v in changes.items()})
+        for changes, *_ in BAD.values()
+    ]
+    result = subprocess.run(
+        [sys.executable, "-c", MANY], input=json.dumps(words), capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+    answers = [json.loads(line) for line in result.stdout.splitlines()]
+    left = {p for p in place.rglob("*")} - before - {place / "run", *(place / "run").rglob("*")}
+    return dict(zip(BAD, answers, strict=True)), left
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_answered_in_a_sentence(refused, case):
+    _, kind, message = BAD[case]
+    found_kind, found_message = refused[0][case]
+    assert re.fullmatch(kind, found_kind), found_message
+    assert message in found_message
+
+
+def test_bad_input_leaves_nothing_behind(refused):
+    assert not refused[1]
+
+
+def test_an_error_is_one_line_on_stderr_with_exit_code_1(place):
+    result = subprocess.run(
+        [*COMMAND, *flags(place, end=place / "tanh.keras")], capture_output=True, text=True
+    )
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1
+    assert "Traceback" not in result.stderr
+
+
+def test_a_pair_of_the_zoo_has_the_ends_that_its_card_tells(tmp_path):
+    words = ["--pair=fc_digits", "--methods=arc", "--num_points=3", "--export_points=0"]
+    result = subprocess.run(
+        [*COMMAND, *words, f"--output_dir={tmp_path}"], capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+    record = json.loads((tmp_path / "results.json").read_text())
+    quantities = record["methods"]["arc"]["quantities"]
+    metrics = mc.zoo.info("fc_digits").metrics
+    for name in ("train_accuracy", "test_accuracy", "test_loss"):
+        ends = [metrics[role][name] for role in ("start", "end")]
+        np.testing.assert_allclose(np.take(quantities[name]["values"], [0, -1]), ends, atol=1e-4)
+    assert record["provenance"]["data_set"] == "digits"
+    assert record["provenance"]["zoo"]["recipe"] == "fc_digits"
+    assert not (tmp_path / "savedmodels").exists()
+
+
+def test_help_answers_in_under_a_second():
+    seconds = []
+    for _ in range(3):
+        began = time.perf_counter()
+        result = subprocess.run([*COMMAND, "--help"], capture_output=True, text=True)
+        seconds.append(time.perf_counter() - began)
+        assert result.returncode == 0
+        assert "--output_dir" in result.stdout
+    assert min(seconds) < 1

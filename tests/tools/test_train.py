@@ -1,0 +1,98 @@
+"""mc-train, run as users run it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import h5py
+import numpy as np
+import pytest
+
+
+def command(*arguments):
+    return [sys.executable, "-m", "mc_keras.tools.train", *map(str, arguments)]
+
+
+def mc_train(*arguments, cwd=None):
+    return subprocess.run(command(*arguments), capture_output=True, text=True, check=False, cwd=cwd)
+
+
+def arrays_of(folder):
+    found = {}
+    with h5py.File(folder / "model.weights.h5") as file:
+        file.visititems(
+            lambda name, item: found.update({name: item[()]} if hasattr(item, "dtype") else {})
+        )
+    return found
+
+
+def test_help_is_quick():
+    began = time.monotonic()
+    done = mc_train("--help")
+    assert time.monotonic() - began < 2  # under 1 s, on a machine that does nothing else
+    assert done.returncode == 0
+    for flag in ("recipe", "seed", "directory", "epochs", "data_dir", "tensorboard", "verbose"):
+        assert f"--{flag}" in done.stdout or f"--[no]{flag}" in done.stdout
+    assert "mc-train --recipe=fc_digits" in done.stdout
+
+
+def test_tensorflow_is_not_imported_for_the_flags():
+    code = "import sys; import mc_keras.tools.train; assert not {'keras', 'numpy'} & {*sys.modules}"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_network_log_and_card_are_written_to_the_default_folder(tmp_path):
+    done = mc_train("--recipe=fc_digits", "--seed=5", "--epochs=2", "--verbose=0", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    folder = tmp_path / "runs" / "fc_digits" / "seed5"
+    metrics = json.loads((folder / "card.json").read_text())["metrics"]
+    train, test, last = done.stdout.splitlines()
+    assert train.split()[:2] == ["train", "accuracy"]
+    assert f"{metrics['train_accuracy']:.2%}" in train
+    assert f"{metrics['test_accuracy']:.2%}" in test
+    assert f"loss {metrics['test_loss']:.4f}" in test
+    assert last == "Weights, card and log are in runs/fc_digits/seed5."
+    assert len((folder / "log.csv").read_text().splitlines()) == 3
+
+
+@pytest.mark.slow
+def test_killed_command_goes_on_where_it_was(tmp_path):
+    arguments = ["--recipe=resnet_digits", "--seed=2", "--epochs=3", "--verbose=0"]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert mc_train(*arguments, f"--directory={whole}").returncode == 0
+    process = subprocess.Popen(command(*arguments, f"--directory={killed}"))
+    while process.poll() is None and not (killed / "checkpoint.zip").exists():
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "the training ended before it was killed"
+    assert mc_train(*arguments, f"--directory={killed}").returncode == 0
+    expected, found = arrays_of(whole), arrays_of(killed)
+    assert expected.keys() == found.keys()
+    for name, array in expected.items():
+        np.testing.assert_array_equal(found[name], array, err_msg=name)
+    assert (killed / "log.csv").read_text() == (whole / "log.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "--recipe"),
+        (["--recipe=fc_digit"], "There is no recipe 'fc_digit'. Did you mean 'fc_digits'?"),
+        (["--recipe=fc_digits", "--epochs=0"], "--epochs=0"),
+        (["--recipe=fc_digits", "--seed=-1"], "--seed=-1"),
+        (["--recipe=fc_digits", "five"], "Unexpected argument 'five'"),
+        (["--recipe=fc_digits", f"--directory={os.devnull}/run"], os.devnull),
+        (["--recipe=fc_digits", f"--data_dir={os.devnull}"], "give another `data_dir`"),
+    ],
+)
+def test_error_is_one_sentence(arguments, message, tmp_path):
+    done = mc_train(*arguments, cwd=tmp_path)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not list(tmp_path.rglob("*.h5"))

@@ -1,0 +1,156 @@
+"""mc-zoo, run as users run it."""
+
+import dataclasses
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from mc_keras.zoo import manifest, recipes, training
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Folders of two trainings, of one epoch each."""
+    recipe = dataclasses.replace(recipes.get_recipe("fc_digits"), epochs=1)
+    folders = [tmp_path_factory.mktemp(f"seed{seed}") for seed in recipe.seeds]
+    for seed, folder in zip(recipe.seeds, folders, strict=True):
+        training.train(recipe, seed, folder, verbose=0)
+    return folders
+
+
+@pytest.fixture(scope="module")
+def zoo(runs, tmp_path_factory):
+    """A zoo folder that `mc-zoo add` made."""
+    folder = tmp_path_factory.mktemp("zoo")
+    start, end = runs
+    done = mc_zoo("add", f"--start={start}", f"--end={end}", f"--zoo={folder}", "--notes=A test.")
+    assert done.returncode == 0, done.stderr
+    assert "# fc_digits" in done.stdout
+    assert "A test." in done.stdout
+    return folder
+
+
+def mc_zoo(*arguments, **environment):
+    command = [sys.executable, "-m", "mc_keras.tools.zoo", *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, **environment}
+    )
+
+
+def test_help_is_quick_and_names_every_action():
+    began = time.monotonic()
+    done = mc_zoo("--help")
+    assert time.monotonic() - began < 2  # under 1 s, on a machine that does nothing else
+    assert done.returncode == 0
+    for action in ("list", "info", "fetch", "verify", "train", "add"):
+        assert f"\n{action} " in done.stdout
+
+
+@pytest.mark.parametrize("action", ["list", "info"])
+def test_tensorflow_is_not_imported_to_read_the_manifest(action, zoo):
+    code = (
+        "import sys; from absl import flags; from mc_keras.tools import zoo\n"
+        "zoo.main(flags.FLAGS(sys.argv)); assert 'keras' not in sys.modules"
+    )
+    command = [sys.executable, "-c", code, action, f"--source={zoo}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_list(zoo):
+    entry = manifest.load_manifest(zoo)["fc_digits"]
+    lines = mc_zoo("list", f"--source={zoo}").stdout.splitlines()
+    assert lines[0].split() == ["name", "data", "start", "end", "size"]
+    assert lines[1].split()[:3] == [
+        "fc_digits",
+        "digits",
+        f"{entry.metrics['start']['test_accuracy']:.2%}",
+    ]
+    assert mc_zoo().stdout == mc_zoo("list").stdout
+
+
+def test_info_is_the_card(zoo):
+    card = (zoo / "fc_digits/README.md").read_text(encoding="utf-8")
+    assert mc_zoo("info", "fc_digits", f"--source={zoo}").stdout == card + "\n"
+
+
+@pytest.mark.slow
+def test_verify(zoo):
+    done = mc_zoo("verify", "fc_digits", f"--source={zoo}")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(" ok\n") == 8
+
+
+def test_verify_ends_with_1_if_a_number_differs(zoo, tmp_path):
+    mc_zoo("fetch", f"--source={zoo}", f"--zoo={tmp_path}")
+    entry = manifest.load_manifest(tmp_path)["fc_digits"]
+    better = {**entry.metrics["end"], "test_accuracy": 0.999}
+    metrics = {**entry.metrics, "end": better}
+    manifest.put_entry(tmp_path, dataclasses.replace(entry, metrics=metrics))
+    done = mc_zoo("verify", f"--source={tmp_path}")
+    assert done.returncode == 1
+    assert done.stdout.count(" ok\n") == 7
+    assert "0.999000" in next(line for line in done.stdout.splitlines() if "DIFFERS" in line)
+    assert "1 of 8 numbers differ from the manifest." in done.stdout
+
+
+def test_fetch_into_a_folder_and_into_the_cache(zoo, tmp_path):
+    stick = tmp_path / "stick"
+    assert mc_zoo("fetch", "fc_digits", f"--source={zoo}", f"--zoo={stick}").returncode == 0
+    assert manifest.load_manifest(stick) == manifest.load_manifest(zoo)
+    done = mc_zoo("fetch", "fc_digits", f"--source={stick}")
+    assert done.stdout.split() == [
+        str(stick / "fc_digits/start.weights.h5"),
+        str(stick / "fc_digits/end.weights.h5"),
+    ]
+
+
+@pytest.mark.slow
+def test_train_makes_a_pair(zoo, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = mc_zoo("train", "fc_digits", "--epochs=1", f"--zoo={tmp_path / 'my_zoo'}")
+    assert done.returncode == 0, done.stderr
+    entry = manifest.load_manifest(tmp_path / "my_zoo")["fc_digits"]
+    assert entry.seeds == manifest.load_manifest(zoo)["fc_digits"].seeds
+    assert sorted(os.listdir(tmp_path / "runs/fc_digits")) == [
+        f"seed{seed}" for seed in sorted(entry.seeds.values())
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["lits"], "There is no action 'lits'. Did you mean 'list'?"),
+        (["list", "fc_digits"], "list takes no names, received 'fc_digits'."),
+        (["info", "fc_digitz"], "The zoo has no entry 'fc_digitz'."),
+        (["verify", "no_such_pair"], "The zoo has no entry 'no_such_pair'."),
+        (["train"], "train needs --zoo=FOLDER."),
+        (["train", "--zoo=x"], "train takes the name of one recipe"),
+        (["train", "fc_digitz", "--zoo=x"], "There is no recipe 'fc_digitz'."),
+        (["add", "--zoo=x", "--start=y"], "add needs --end=FOLDER."),
+        (["fetch", "--source=s3://zoo"], "must be a folder or an http, https or file URL"),
+    ],
+)
+def test_wrong_use_is_one_sentence_and_exit_code_1(arguments, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = mc_zoo(*arguments)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    error = done.stderr.strip().splitlines()[-1]
+    assert error.startswith("mc-zoo: ")
+    assert message in error
+    assert "Traceback" not in done.stderr
+    assert os.listdir(tmp_path) == []
+
+
+def test_offline_says_what_is_missing_and_where_it_looked(tmp_path):
+    done = mc_zoo(
+        "fetch", "--source=http://127.0.0.1:9", MC_KERAS_OFFLINE="1", MC_KERAS_HOME=str(tmp_path)
+    )
+    assert done.returncode == 1
+    sha256 = next(iter(manifest.load_manifest().entries.values())).files["start"].sha256
+    for part in ("MC_KERAS_OFFLINE is set", "http://127.0.0.1:9", sha256, str(tmp_path)):
+        assert part in done.stderr

@@ -1,0 +1,389 @@
+"""One small model for each kind of layer, with the sizes of the unit groups it must have."""
+
+import keras
+import numpy as np
+from keras import layers as L
+from keras import ops
+
+QUERY_KEY_VALUE = ("query", "key", "value")
+IMAGE, SEQUENCE, VECTOR = (6, 6, 2), (4, 3), (4,)
+
+
+def chain(shape, *steps):
+    """A model that applies layers and functions one after the other."""
+    inputs = x = keras.Input(shape)
+    for step in steps:
+        x = step(x)
+    return keras.Model(inputs, x)
+
+
+def image(*steps):
+    return chain(IMAGE, L.Conv2D(5, 3, name="made"), *steps, L.Conv2D(3, 2), L.Flatten())
+
+
+def sequence(*steps):
+    return chain(SEQUENCE, L.Conv1D(6, 2, name="made"), *steps, L.Conv1D(3, 2))
+
+
+def vector(*steps, units=6):
+    return chain(VECTOR, L.Dense(units, name="made"), *steps, L.Dense(3))
+
+
+def branches(merge, *widths):
+    """A hidden layer, then one branch for each width, merged."""
+
+    def build(x):
+        hidden = L.Dense(7, activation="tanh")(x)
+        return merge([L.Dense(width, name=f"branch{i}")(hidden) for i, width in enumerate(widths)])
+
+    return chain(VECTOR, build, L.Dense(3))
+
+
+def residual():
+    def block(x):
+        return x + L.Dense(6)(L.Dense(5, activation="relu")(x))
+
+    return vector(block, block, L.ReLU())
+
+
+def called_twice():
+    shared = L.Dense(5, activation="tanh")
+    return vector(L.Dense(4, name="before"), lambda x: shared(x), L.Dense(4), lambda x: shared(x))
+
+
+def tied_kernels():
+    first, second = L.Dense(6), L.Dense(6)
+
+    def tie(x):
+        y = first(x)
+        second.build(x.shape)
+        second.kernel.assign(first.kernel)
+        return second(y)
+
+    return vector(tie)
+
+
+def nested():
+    inner_inputs = keras.Input((6,))
+    inner = keras.Model(inner_inputs, L.Dense(6)(L.Dense(5, activation="relu")(inner_inputs)))
+    block = keras.Sequential([keras.Input((6,)), L.Dense(6, activation="tanh"), inner])
+    return vector(lambda x: x + block(x), lambda x: L.Multiply()([x, block(x)]))
+
+
+def nested_branches():
+    a, b = keras.Input((6,), name="a"), keras.Input((5,), name="b")
+    inner = keras.Model({"a": a, "b": b}, {"sum": L.Dense(4)(a) + L.Dense(4)(b), "a": a})
+
+    def build(x):
+        y = inner({"a": x, "b": L.Dense(5)(x)})
+        return L.Concatenate()([y["sum"], y["a"]])
+
+    return vector(build)
+
+
+def squeeze_excite(x):
+    y = L.GlobalAveragePooling2D(keepdims=True)(x)
+    y = L.Conv2D(4, 1, activation="relu")(y)
+    return L.Multiply()([x, L.Conv2D(5, 1, activation="sigmoid")(y)])
+
+
+def spatial_attention(x):
+    pooled = ops.concatenate([ops.mean(x, -1, keepdims=True), ops.max(x, -1, keepdims=True)], -1)
+    return x * L.Conv2D(1, 3, padding="same", activation="sigmoid")(pooled)
+
+
+def channel_shuffle(x):
+    y = L.Conv2D(6, 1, groups=2)(x)
+    y = L.Reshape((4, 4, 2, 3))(y)
+    return L.Reshape((4, 4, 6))(L.Permute((1, 2, 4, 3))(y))
+
+
+def mixer(x):
+    """Tokens mixed by a dense layer over the time axis, then channels."""
+    y = L.Permute((2, 1))(L.LayerNormalization()(x))
+    y = L.Dense(3)(L.Dense(5, activation="gelu")(y))
+    x = x + L.Permute((2, 1))(y)
+    return x + L.Dense(6)(L.Dense(8, activation="gelu")(L.LayerNormalization()(x)))
+
+
+def own_attention(x):
+    """Attention with two heads of four dimensions put together by the user."""
+    q, k, v = (L.Reshape((3, 2, 4))(L.Dense(8, name=name)(x)) for name in QUERY_KEY_VALUE)
+    scores = ops.softmax(ops.einsum("bthd,bshd->bhts", q, k) / 2.0)
+    return L.Dense(6)(L.Reshape((3, 8))(ops.einsum("bhts,bshd->bthd", scores, v)))
+
+
+def matmul_attention(x):
+    projected = [L.Reshape((3, 2, 4))(L.Dense(8, name=name)(x)) for name in QUERY_KEY_VALUE]
+    q, k, v = (ops.transpose(y, (0, 2, 1, 3)) for y in projected)
+    scores = ops.softmax(ops.matmul(q, ops.swapaxes(k, -1, -2)))
+    return L.Reshape((3, 8))(ops.transpose(ops.matmul(scores, v), (0, 2, 1, 3)))
+
+
+def pick(x):
+    return ops.concatenate([x[..., :2], x[..., 4:], x[..., 2:4]], axis=-1)
+
+
+def crossed(x):
+    """Unit 0 gates unit 2, and unit 3 gates unit 1: exchanged together in this order only."""
+    return ops.sigmoid(x[:, ::3]) * x[:, 2:0:-1]
+
+
+def grouped_query(x):
+    return L.GroupQueryAttention(head_dim=3, num_query_heads=4, num_key_value_heads=2)(x, x)
+
+
+def embedded():
+    inputs = keras.Input((4,), dtype="int32")
+    table = L.ReversibleEmbedding(7, 5)
+    x = L.LSTM(4, return_sequences=True)(table(inputs))
+    return keras.Model(inputs, table(L.Dense(5)(x), reverse=True))
+
+
+def with_states():
+    inputs = keras.Input(SEQUENCE)
+    y, h, c = L.LSTM(5, return_state=True, return_sequences=True)(inputs)
+    z = L.LSTM(5)(y, initial_state=[h, c])
+    return keras.Model(inputs, L.Dense(2)(z))
+
+
+def zero_padded_shortcut(x):
+    """A residual block whose shortcut is padded with zero channels (ResNet option A)."""
+    short = ops.pad(x[:, ::2, ::2, :], [[0, 0], [0, 0], [0, 0], [2, 3]])
+    return short + L.Conv2D(10, 3, strides=2, padding="same")(x)
+
+
+MODELS = {
+    # name: (model, sizes of its groups in any order)
+    "Dense": (lambda: vector(), [6]),
+    "Dense softmax": (lambda: vector(L.Softmax()), [6]),
+    "Dense own activation": (lambda: vector(L.Activation(lambda x: x * ops.tanh(x))), [6]),
+    "Dense no bias": (lambda: vector(L.Dense(5, use_bias=False)), [5, 6]),
+    "Dense on images": (lambda: image(L.Dense(7)), [5, 7]),
+    "EinsumDense": (
+        lambda: vector(
+            L.EinsumDense("ab,bcd->acd", (2, 3), bias_axes="cd"),
+            L.EinsumDense("acd,cde->ae", 5, activation="relu"),
+        ),
+        [2, 3, 5, 6],
+    ),
+    "Embedding": (embedded, [4, 5]),
+    "Lambda": (lambda: vector(L.Lambda(lambda x: 2 * x)), [6]),
+    "Conv2D": (lambda: image(), [5]),
+    "Conv2D channels first": (
+        lambda: chain(
+            (2, 6, 6),
+            L.Permute((2, 3, 1)),
+            L.Conv2D(5, 3),
+            L.Permute((3, 1, 2)),
+            L.BatchNormalization(axis=1),
+            L.MaxPooling2D(data_format="channels_first"),
+            L.Flatten(data_format="channels_first"),
+            L.Dense(3),
+        ),
+        [5],
+    ),
+    "Conv1D": (lambda: sequence(L.Conv1D(4, 2, padding="causal", dilation_rate=2)), [4, 6]),
+    "Conv3D": (
+        lambda: chain((4, 4, 4, 2), L.Conv3D(5, 2), L.GlobalMaxPooling3D(), L.Dense(3)),
+        [5],
+    ),
+    "Conv2DTranspose": (lambda: image(L.Conv2DTranspose(4, 3, strides=2)), [4, 5]),
+    "DepthwiseConv2D": (lambda: image(L.DepthwiseConv2D(3, padding="same")), [5]),
+    "DepthwiseConv2D times 3": (lambda: image(L.DepthwiseConv2D(3, depth_multiplier=3)), [5]),
+    "DepthwiseConv1D": (lambda: sequence(L.DepthwiseConv1D(2, depth_multiplier=2)), [6]),
+    "SeparableConv2D": (lambda: image(L.SeparableConv2D(4, 3, depth_multiplier=2)), [4, 5]),
+    "SeparableConv1D": (lambda: sequence(L.SeparableConv1D(4, 2)), [4, 6]),
+    "grouped": (lambda: sequence(L.Conv1D(8, 2, groups=2)), [3, 3, 4, 4]),
+    "grouped, one channel each": (lambda: sequence(L.Conv1D(12, 2, groups=6)), [6]),
+    "grouped on the input": (lambda: chain(SEQUENCE, L.Conv1D(6, 2, groups=3), L.Conv1D(2, 2)), []),
+    "channel shuffle": (lambda: image(L.Conv2D(4, 1), channel_shuffle), [2, 2, 3, 3, 5]),
+    "BatchNormalization": (lambda: image(L.BatchNormalization(), L.ReLU()), [5]),
+    "LayerNormalization": (lambda: image(L.LayerNormalization()), [5]),
+    "LayerNormalization over all": (lambda: image(L.LayerNormalization(axis=[1, 2, 3])), [5]),
+    "LayerNormalization over space": (lambda: image(L.LayerNormalization(axis=[1, 2])), [5]),
+    "RMSNormalization": (lambda: sequence(L.RMSNormalization()), [6]),
+    "GroupNormalization of 1": (lambda: sequence(L.GroupNormalization(1)), [6]),
+    "GroupNormalization of 2": (lambda: sequence(L.GroupNormalization(2)), [3, 3]),
+    "GroupNormalization of all": (lambda: sequence(L.GroupNormalization(-1)), [6]),
+    "UnitNormalization": (lambda: vector(L.UnitNormalization()), [6]),
+    "SpectralNormalization": (lambda: vector(L.SpectralNormalization(L.Dense(5))), [5, 6]),
+    "Normalization": (
+        lambda: chain(
+            VECTOR,
+            L.Normalization(mean=1.0, variance=2.0),
+            L.Dense(5),
+            L.Rescaling(2.0),
+            L.Dense(3),
+        ),
+        [5],
+    ),
+    "Rescaling by channel": (lambda: vector(L.Rescaling([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])), []),
+    "PReLU": (lambda: image(L.PReLU()), [5]),
+    "PReLU shared": (lambda: image(L.PReLU(shared_axes=[1, 2])), [5]),
+    "Flatten": (lambda: chain(IMAGE, L.Conv2D(5, 3), L.Flatten(), L.Dense(3)), [5]),
+    "Flatten twice": (
+        lambda: chain(
+            IMAGE,
+            L.Conv2D(5, 3),
+            lambda x: L.Add()(
+                [L.Dense(7)(L.Flatten()(x)), L.Dense(7)(L.Flatten()(ops.flip(x, 1)))]
+            ),
+            L.Dense(3),
+        ),
+        [5, 7],
+    ),
+    "Reshape": (lambda: image(L.Reshape((16, 5)), L.Conv1D(4, 2), L.Reshape((5, 3, 4))), [4, 5]),
+    "Reshape of units": (lambda: vector(L.Reshape((2, 3)), L.Conv1D(4, 2)), [3, 4]),
+    "Permute": (lambda: image(L.Permute((3, 2, 1)), L.Permute((3, 2, 1))), [5]),
+    "RepeatVector": (lambda: vector(L.RepeatVector(3), L.LSTM(4)), [4, 6]),
+    "padding": (lambda: image(L.ZeroPadding2D(2), L.Cropping2D(1), L.UpSampling2D(2)), [5]),
+    "pooling": (
+        lambda: image(
+            L.AveragePooling2D(2, strides=1), L.MaxPooling2D(2, strides=1), L.Resizing(5, 5)
+        ),
+        [5],
+    ),
+    "global pooling": (
+        lambda: chain(IMAGE, L.Conv2D(5, 3), L.GlobalAveragePooling2D(), L.Dense(3)),
+        [5],
+    ),
+    "dropout": (lambda: image(L.SpatialDropout2D(0.5), L.GaussianNoise(0.5), L.Dropout(0.5)), [5]),
+    "Add": (lambda: branches(L.Add(), 5, 5), [5, 7]),
+    "Add of unequal ranks": (
+        lambda: image(lambda x: L.Add()([x, L.Dense(5)(L.GlobalAveragePooling2D()(x))])),
+        [5],
+    ),
+    "Concatenate": (lambda: branches(L.Concatenate(), 5, 6), [5, 6, 7]),
+    "Concatenate the same": (
+        lambda: vector(lambda x: L.Concatenate()([L.ReLU()(x), L.ReLU()(-x)])),
+        [6],
+    ),
+    "Concatenate in time": (
+        lambda: sequence(lambda x: L.Concatenate(axis=1)([x, L.Conv1D(6, 2)(x)])),
+        [6],
+    ),
+    "Concatenate added to": (
+        lambda: vector(lambda x: x + L.Concatenate()([L.Dense(2)(x), L.Dense(4)(x)])),
+        [2, 4],
+    ),
+    "Concatenate with the input": (
+        lambda: chain(VECTOR, lambda x: L.Concatenate()([L.Dense(5)(x), x]), L.Dense(3)),
+        [5],
+    ),
+    "Dot": (lambda: branches(L.Dot(axes=1, normalize=True), 5, 5), [5, 7]),
+    "residual": (residual, [5, 5, 6]),
+    "residual with the input": (lambda: chain(VECTOR, lambda x: x + L.Dense(4)(x), L.Dense(2)), []),
+    "called twice": (called_twice, [4, 5, 6]),
+    "called on its own output": (lambda: vector(*[L.Dense(6)] * 3), [6]),
+    "weights set equal": (tied_kernels, [6, 6, 6]),
+    "nested, called twice": (nested, [5, 6, 6]),
+    "nested with dictionaries": (nested_branches, [4, 5, 6]),
+    "squeeze and excite": (lambda: image(squeeze_excite), [4, 5]),
+    "spatial attention": (lambda: image(spatial_attention), [5]),
+    "zero-padded shortcut": (lambda: image(zero_padded_shortcut), [2, 3, 5]),
+    "mixer": (lambda: sequence(mixer), [5, 6, 8]),
+    "SimpleRNN": (lambda: sequence(L.SimpleRNN(5, return_sequences=True)), [5, 6]),
+    "GRU": (lambda: sequence(L.GRU(5, return_sequences=True)), [5, 6]),
+    "GRU reset before": (
+        lambda: sequence(L.GRU(5, reset_after=False, return_sequences=True)),
+        [5, 6],
+    ),
+    "LSTM": (lambda: sequence(L.LSTM(5, return_sequences=True)), [5, 6]),
+    "LSTM states": (with_states, [5]),
+    "RNN stacked": (
+        lambda: sequence(L.RNN([L.LSTMCell(4), L.GRUCell(5)], return_sequences=True)),
+        [4, 5, 6],
+    ),
+    "Bidirectional": (
+        lambda: sequence(L.Bidirectional(L.LSTM(4, return_sequences=True))),
+        [4, 4, 6],
+    ),
+    "Bidirectional summed": (
+        lambda: sequence(L.Bidirectional(L.GRU(4, return_sequences=True), "sum")),
+        [4, 6],
+    ),
+    "ConvLSTM2D": (lambda: chain((3, 5, 5, 2), L.ConvLSTM2D(4, 2), L.Flatten(), L.Dense(3)), [4]),
+    "TimeDistributed": (
+        lambda: chain(
+            (3, *IMAGE),
+            L.TimeDistributed(L.Conv2D(5, 3)),
+            L.TimeDistributed(L.Flatten()),
+            L.Dense(3),
+        ),
+        [5],
+    ),
+    "TimeDistributed model": (
+        lambda: sequence(
+            L.TimeDistributed(keras.Sequential([keras.Input((6,)), L.Dense(5), L.Dense(4)]))
+        ),
+        [4, 5, 6],
+    ),
+    "MultiHeadAttention": (
+        lambda: sequence(lambda x: L.MultiHeadAttention(3, 4, 5)(x, x)),
+        [3, 4, 4, 4, 5, 5, 5, 6, 6],
+    ),
+    "MultiHeadAttention residual": (
+        lambda: sequence(lambda x: x + L.MultiHeadAttention(3, 4)(x, x)),
+        [3, 4, 4, 4, 4, 4, 4, 6],
+    ),
+    "MultiHeadAttention gated": (
+        lambda: sequence(lambda x: L.MultiHeadAttention(2, 4, use_gate=True)(x, x)),
+        [2, 4, 4, 4, 4, 6, 6],
+    ),
+    "GroupQueryAttention": (lambda: sequence(grouped_query), [2, 2, 2, 3, 3, 3, 3, 6, 6]),
+    "Attention": (
+        lambda: sequence(
+            lambda x: L.Attention()([L.Dense(5)(x), L.Dense(4)(x), L.Dense(5, name="key")(x)])
+        ),
+        [4, 5, 6],
+    ),
+    "AdditiveAttention": (
+        lambda: sequence(lambda x: L.AdditiveAttention()([L.Dense(5)(x), L.Dense(5)(x)])),
+        [5, 6],
+    ),
+    "own attention": (lambda: sequence(own_attention), [4, 4, 4, 4, 6, 6]),
+    "attention by matmul": (lambda: sequence(matmul_attention), [4, 4, 4, 4, 6]),
+    "slices": (lambda: vector(pick), [2, 2, 2]),
+    "split": (lambda: vector(lambda x: ops.multiply(*ops.split(x, 2, -1))), [3]),
+    "gated linear unit": (lambda: vector(L.Dense(10), lambda x: ops.glu(x)), [5, 6]),
+    "crossed": (lambda: vector(crossed, units=4), [2]),
+    "stack": (lambda: vector(lambda x: ops.stack([x, ops.tanh(x)], 1), L.Conv1D(4, 2)), [4, 6]),
+    "padded": (lambda: vector(lambda x: ops.pad(x, [[0, 0], [1, 2]], constant_values=1.0)), [6]),
+    "repeated": (lambda: vector(lambda x: ops.repeat(x, 2, -1)), [6]),
+    "rolled": (lambda: vector(lambda x: x * ops.roll(x, 2, -1)), [2]),
+    "rolled by one": (lambda: vector(lambda x: x * ops.roll(x, 1, -1)), []),
+    "flipped": (lambda: vector(lambda x: x + ops.flip(x, -1)), [3]),
+    "part of a mean": (lambda: vector(lambda x: ops.mean(x[:, :2], -1, keepdims=True) + x), [2, 4]),
+    "times a constant array": (lambda: vector(lambda x: x * np.arange(6.0)), []),
+    "clipped by an array": (lambda: vector(lambda x: ops.clip(x, np.arange(6.0) - 9, 1.0)), []),
+    "elementwise": (
+        lambda: vector(lambda x: ops.where(x > 0, x**2, ops.exp(-ops.abs(x)) - 1.0)),
+        [6],
+    ),
+    "norm": (lambda: vector(lambda x: x / ops.norm(x, axis=-1, keepdims=True)), [6]),
+    "moved axes": (
+        lambda: image(lambda x: ops.moveaxis(x, -1, 1), lambda x: ops.moveaxis(x, 1, -1)),
+        [5],
+    ),
+    "squeezed": (lambda: vector(lambda x: ops.squeeze(ops.expand_dims(x, 1), 1)), [6]),
+    "two outputs": (
+        lambda: chain(VECTOR, L.Dense(6), lambda x: [L.Dense(3)(x), L.Dense(2)(x)]),
+        [6],
+    ),
+    "hidden layer as an output": (
+        lambda: chain(VECTOR, L.Dense(6), lambda x: [L.Dense(3)(x), x]),
+        [],
+    ),
+    "tiled": (lambda: vector(lambda x: ops.tile(x, [1, 2])), [6]),
+    "taken": (lambda: vector(lambda x: ops.take(x, [2, 0, 3, 3, 4, 4, 1], -1), units=5), [2, 3]),
+    "cumulative sum": (lambda: vector(lambda x: ops.cumsum(x, -1)), []),
+    "masked softmax": (
+        lambda: chain(VECTOR, lambda x: L.Softmax()(L.Dense(4)(x), mask=x > 0), L.Dense(3)),
+        [],
+    ),
+    "Reshape of unknown length": (
+        lambda: sequence(L.EinsumDense("abc,cde->abde", (None, 1, 4)), L.Reshape((3, 4))),
+        [4, 6],
+    ),
+}

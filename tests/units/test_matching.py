@@ -1,0 +1,173 @@
+import keras
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mc_keras.units import match_units, permute_all, unit_groups
+from mc_keras.weight_space import WeightSpace, clone
+from tests.units.networks import random_inputs, random_permutations, randomize
+
+L = keras.layers
+
+
+def dense(widths=(20, 16)):
+    hidden = [L.Dense(width, activation="tanh") for width in widths]
+    return keras.Sequential([keras.Input((12,)), *hidden, L.Dense(3)])
+
+
+def convolutional():
+    hidden = [L.Conv2D(12, 3), L.BatchNormalization(), L.ReLU(), L.Conv2D(10, 3, activation="relu")]
+    return keras.Sequential([keras.Input((6, 6, 3)), *hidden, L.Flatten(), L.Dense(14), L.Dense(3)])
+
+
+def residual():
+    inputs = keras.Input((6, 6, 3))
+    x = L.Conv2D(10, 3, padding="same")(inputs)
+    for _ in range(2):
+        y = L.ReLU()(L.BatchNormalization()(x))
+        y = L.Conv2D(11, 3, padding="same", activation="relu")(y)
+        x = x + L.Conv2D(10, 3, padding="same")(y)
+    x = L.Concatenate()([L.GlobalAveragePooling2D()(x), L.GlobalMaxPooling2D()(x)])
+    return keras.Model(inputs, L.Dense(3)(x))
+
+
+def recurrent():
+    inputs = keras.Input((4, 8))
+    return keras.Model(inputs, L.Dense(3)(L.LSTM(12)(L.Dense(10)(inputs))))
+
+
+NETWORKS = {f.__name__: f for f in (dense, convolutional, residual, recurrent)}
+
+
+def planted(name, seed=0):
+    """A network, and the same one with its units permuted; the permutations that undo it."""
+    start = randomize(NETWORKS[name](), seed)
+    groups = unit_groups(start)
+    permutations = random_permutations(groups, seed)
+    end = clone(start)
+    space = WeightSpace(start)
+    WeightSpace(end).write(*permute_all(groups, permutations, space.read(), space.read_state()))
+    return start, end, [np.argsort(p) for p in permutations]
+
+
+@pytest.mark.parametrize("by", ["weights", "activations", "both"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_planted_permutation_is_found(name, by):
+    start, end, expected = planted(name)
+    matching = match_units(start, end, by=by, x=random_inputs(start, batch=60)[0])
+    for found, wanted in zip(matching.permutations, expected, strict=True):
+        np.testing.assert_array_equal(found, wanted)
+    if by == "weights":
+        assert matching.costs[-1] == pytest.approx(0, abs=1e-9)
+    space = WeightSpace(end)
+    point, state = permute_all(
+        matching.groups, matching.permutations, space.read(), space.read_state()
+    )
+    original = WeightSpace(start)
+    for a, b in zip(point + state, original.read() + original.read_state(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@settings(max_examples=15, suppress_health_check=list(HealthCheck), derandomize=True)
+@given(seed=st.integers(0, 1000), widths=st.lists(st.integers(12, 30), min_size=1, max_size=4))
+def test_planted_permutations_of_deep_networks(seed, widths):
+    start = randomize(dense(widths), seed)
+    groups = unit_groups(start)
+    permutations = random_permutations(groups, seed)
+    end = clone(start)
+    WeightSpace(end).write(permute_all(groups, permutations, WeightSpace(start).read())[0])
+    for found, planted in zip(match_units(start, end).permutations, permutations, strict=True):
+        np.testing.assert_array_equal(found[planted], np.arange(planted.size))
+
+
+@pytest.mark.parametrize("by", ["weights", "activations", "both"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_descent_is_monotone_and_its_cost_is_true(name, by):
+    start, end = (randomize(NETWORKS[name](), seed) for seed in (0, 1))
+    x = random_inputs(start, batch=20)[0]
+    matching = match_units(start, end, by=by, x=x)
+    assert np.all(np.diff(matching.costs) <= 0)
+    assert matching.costs[-1] < matching.costs[0]
+    if by == "weights":
+        point, _ = permute_all(matching.groups, matching.permutations, WeightSpace(end).read())
+        pairs = zip(WeightSpace(start).read(), point, strict=True)
+        distance = sum(np.sum((a - b) ** 2) for a, b in pairs)
+        assert matching.costs[-1] == pytest.approx(distance)
+
+
+@pytest.mark.parametrize("by", ["weights", "activations", "both"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_equal_networks_keep_their_order(name, by):
+    start = randomize(NETWORKS[name]())
+    matching = match_units(start, start, by=by, x=random_inputs(start, batch=60)[0])
+    for permutation in matching.permutations:
+        np.testing.assert_array_equal(permutation, np.arange(permutation.size))
+    assert len(matching.costs) == 2
+
+
+def transformer(attention):
+    inputs = keras.Input((5, 8))
+    x = L.Dense(12)(inputs)
+    for _ in range(2):
+        x = x + attention()(x, x)
+        x = x + L.Dense(12)(L.Dense(20, activation="gelu")(L.LayerNormalization()(x)))
+    return keras.Model(inputs, L.Dense(3)(x))
+
+
+ATTENTION = {
+    "as many key heads": lambda: L.MultiHeadAttention(4, 6, value_dim=5),
+    "shared key heads": lambda: L.GroupQueryAttention(6, 4, 2),
+}
+
+
+@pytest.mark.parametrize("kind", ATTENTION)
+def test_heads_are_matched_together_with_their_dimensions(kind):
+    start = randomize(transformer(ATTENTION[kind]))
+    groups = unit_groups(start)
+    original, end = WeightSpace(start).read(), clone(start)
+    planted, _ = permute_all(groups, random_permutations(groups), original)
+    WeightSpace(end).write(planted)
+    matching = match_units(start, end)
+    point, _ = permute_all(groups, matching.permutations, planted)
+    for a, b in zip(original, point, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_dimensions_keep_their_order_when_only_heads_are_matched():
+    start, end = (randomize(transformer(ATTENTION["as many key heads"]), seed) for seed in (0, 1))
+    groups = unit_groups(start)
+    heads = next(group.name for group in groups if group.name.endswith("heads"))
+    matching = match_units(start, end, only=[heads])
+    assert matching.costs[-1] < matching.costs[0]
+    for group, permutation in zip(groups, matching.permutations, strict=True):
+        if group.name != heads:
+            np.testing.assert_array_equal(permutation, np.arange(group.size))
+
+
+def test_one_group():
+    start, end = (randomize(dense(), seed) for seed in (0, 1))
+    name = unit_groups(start)[1].name
+    first, second = match_units(start, end, only=[name]).permutations
+    np.testing.assert_array_equal(first, np.arange(20))
+    assert not np.array_equal(second, np.arange(16))
+    with pytest.raises(ValueError, match="no unit group 'dense_99': the groups are"):
+        match_units(start, end, only=["dense_99"])
+
+
+def test_dead_units_do_no_harm():
+    start, end, _ = planted("dense")
+    for model in (start, end):
+        model.layers[0].bias.assign(np.where(np.arange(20) < 3, -1e3, 0))
+    matching = match_units(start, end, by="activations", x=random_inputs(start, batch=40)[0])
+    assert all(np.isfinite(cost) for cost in matching.costs)
+
+
+def test_bad_arguments():
+    start = randomize(dense())
+    with pytest.raises(ValueError, match="not by='colour'"):
+        match_units(start, start, by="colour")
+    with pytest.raises(ValueError, match="pass x=inputs"):
+        match_units(start, start, by="activations")
+    with pytest.raises(ValueError, match="The models differ"):
+        match_units(start, randomize(dense((20,))))

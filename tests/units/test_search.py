@@ -1,0 +1,208 @@
+"""What `unit_groups` reports, refuses and lets users add."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers as L
+
+from mc_keras.units import register_unit_rule, unit_groups
+from mc_keras.units.rules import RULES
+from mc_keras.units.tensors import combine
+from tests.units.networks import assert_same_function, random_inputs, randomize
+
+
+class Gain(L.Layer):
+    def build(self, shape):
+        self.gain = self.add_weight(shape=(shape[-1],), name="gain")
+
+    def call(self, x):
+        return x * self.gain
+
+
+class Block(L.Layer):
+    """A layer made of layers."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = L.Dense(6, activation="relu"), L.Dense(5)
+
+    def build(self, shape):
+        self.first.build(shape)
+        self.second.build((None, 6))
+
+    def call(self, x):
+        return x + self.second(self.first(x))
+
+
+class NamedDense(L.Dense):
+    """Only the constructor differs."""
+
+    def __init__(self, units):
+        super().__init__(units, activation="tanh", name="named")
+
+
+class Reversed(L.Dense):
+    """A dense layer that is not equivariant any more."""
+
+    def call(self, x):
+        return super().call(x[:, ::-1])
+
+
+@pytest.fixture
+def own_rule():
+    """Register rules for the time of a test."""
+    before = dict(RULES)
+    yield register_unit_rule
+    RULES.clear()
+    RULES.update(before)
+
+
+def hidden(*layers):
+    return randomize(keras.Sequential([keras.Input((4,)), L.Dense(5), *layers, L.Dense(3)]))
+
+
+def test_names_and_order():
+    outer = keras.Input((4,))
+    x = L.Dense(5, name="first")(outer)
+    inner = keras.Sequential([keras.Input((5,)), L.Dense(6, name="deep"), L.Dense(5)], name="block")
+    x = L.Concatenate()([inner(x), L.Dense(5, name="side")(x)])
+    groups = unit_groups(keras.Model(outer, L.Dense(2)(x)))
+    assert [group.name for group in groups][:3] == ["first", "block/deep", groups[2].name]
+    assert [group.name for group in groups][3] == "side"
+    attention = keras.Input((3, 4))
+    mha = L.MultiHeadAttention(2, 3, name="mha")
+    groups = unit_groups(keras.Model(attention, mha(attention, attention)))
+    assert [group.name for group in groups] == [
+        "mha/query_key[0]",
+        "mha/query_key[1]",
+        "mha/value[0]",
+        "mha/value[1]",
+        "mha/heads",
+    ]
+
+
+def test_units_are_numbered_as_in_the_layer_that_makes_them():
+    for group in unit_groups(hidden(L.BatchNormalization(), L.Dense(7))):
+        for axis in group.axes:
+            np.testing.assert_array_equal(axis.positions[:, 0], np.arange(group.size))
+
+
+def test_moving_moments_are_state():
+    (group,) = unit_groups(hidden(L.BatchNormalization()))
+    assert [(a.variable, a.trainable) for a in group.axes if not a.trainable] == [
+        (0, False),
+        (1, False),
+    ]
+
+
+def test_a_frozen_layer_keeps_its_units():
+    model = hidden(L.Dense(6))
+    before = [group.size for group in unit_groups(model)]
+    model.layers[1].trainable = False
+    assert [group.size for group in unit_groups(model)] == before
+
+
+def test_a_group_of_one_unit_is_left_out():
+    model = keras.Sequential([keras.Input((4,)), L.Dense(1), L.Dense(3)])
+    assert unit_groups(model) == ()
+
+
+def test_a_layer_without_a_rule_is_named():
+    with pytest.raises(ValueError, match=r"'gain.*' of class Gain.*register_unit_rule\(Gain\)"):
+        unit_groups(hidden(Gain()))
+
+
+def test_groups_end_at_a_layer_without_a_rule():
+    model = hidden(L.Dense(6), Gain(), L.Dense(7))
+    groups = unit_groups(model, on_unknown="end")
+    assert [group.size for group in groups] == [5, 7]
+    assert_same_function(model, groups, random_inputs(model))
+
+
+def test_weights_of_a_layer_without_a_rule_hold_still_elsewhere():
+    """The kernel of the shared layer is used by a layer that hides what it does with it."""
+    shared = L.Dense(6)
+
+    class Hidden(L.Layer):
+        def __init__(self):
+            super().__init__()
+            self.shared = shared
+
+        def call(self, x):
+            return keras.ops.cumsum(self.shared(x), axis=-1)
+
+    inputs = keras.Input((5,))
+    x = L.Dense(5)(inputs)
+    model = randomize(keras.Model(inputs, [L.Dense(2)(shared(x)), Hidden()(inputs)]))
+    groups = unit_groups(model, on_unknown="end")
+    assert groups == ()
+    assert_same_function(model, groups, random_inputs(model))
+
+
+def test_own_rule(own_rule):
+    own_rule(Gain)(lambda call: call.scale(call.input, call.op.gain, axes=[-1]))
+    model = hidden(Gain())
+    (group,) = unit_groups(model)
+    assert len(group.axes) == 4
+    assert_same_function(model, [group], random_inputs(model))
+
+
+def test_own_rule_for_a_layer_of_layers(own_rule):
+    @own_rule(Block)
+    def rule(call):
+        inner = call.apply(call.op.second, call.apply(call.op.first, call.input))
+        return combine(call.places, call.input, inner)
+
+    model = hidden(Block())
+    groups = unit_groups(model)
+    assert sorted(group.size for group in groups) == [5, 6]
+    assert_same_function(model, groups, random_inputs(model))
+
+
+def test_an_own_rule_with_a_wrong_result(own_rule):
+    own_rule(Gain)(lambda call: call.with_units(3, 2, np.arange(5)))
+    with pytest.raises(ValueError, match=r"'gain.*' \(Gain\) returned units of shape \(1, 1, 5\)"):
+        unit_groups(hidden(Gain()))
+
+
+def test_a_rule_belongs_to_a_class():
+    with pytest.raises(TypeError, match="Pass the class, not an instance"):
+        register_unit_rule(Gain())
+
+
+def test_subclasses():
+    assert [group.size for group in unit_groups(hidden(NamedDense(6)))] == [5, 6]
+    with pytest.raises(ValueError, match="of class Reversed"):
+        unit_groups(hidden(Reversed(6)))
+
+
+def test_an_activation_that_treats_units_differently():
+    def ramp(x):
+        return x * keras.ops.arange(x.shape[-1], dtype=x.dtype)
+
+    with pytest.raises(ValueError, match="its activation 'ramp' treats units differently"):
+        unit_groups(hidden(L.Activation(ramp)))
+
+
+def test_low_rank_updates_are_refused():
+    model = hidden(L.Dense(6))
+    model.layers[1].enable_lora(2)
+    with pytest.raises(ValueError, match="LoRA"):
+        unit_groups(model)
+
+
+def test_not_a_graph():
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = L.Dense(3)
+
+        def call(self, x):
+            return self.dense(x)
+
+    model = Own()
+    model(np.ones((1, 4)))
+    with pytest.raises(TypeError, match="Received: a Own"):
+        unit_groups(model)
+    with pytest.raises(ValueError, match=r'"error" or "end"'):
+        unit_groups(hidden(), on_unknown="ignore")

@@ -1,0 +1,76 @@
+"""Batches of one epoch: each image once, the same for the same seed, cropped and mirrored."""
+
+import numpy as np
+import pytest
+
+from mc_keras.zoo.batches import Batches, crop_flip
+
+
+def numbered(count, height=5, width=7):
+    """Images that are all different, and their numbers as labels."""
+    images = np.random.default_rng(0).integers(1, 256, (count, height, width, 3), "uint8")
+    return images, np.arange(count)
+
+
+def labels_of(batches):
+    return np.concatenate([batches[i][1] for i in range(len(batches))])
+
+
+def test_an_epoch_has_every_image_once():
+    x, y = numbered(23)
+    batches = Batches(x, y, batch_size=5)
+    assert [len(batches[i][1]) for i in range(len(batches))] == [5, 5, 5, 5, 3]
+    assert sorted(labels_of(batches)) == list(y)
+    for i in range(len(batches)):
+        images, labels = batches[i]
+        assert images.dtype == np.uint8
+        np.testing.assert_array_equal(images, x[labels])
+
+
+def test_order_depends_on_seed_and_epoch_only():
+    x, y = numbered(23)
+    batches = Batches(x, y, batch_size=5, seed=3)
+    first = labels_of(batches)
+    batches.epoch = 1
+    second = labels_of(batches)
+    assert (first != second).any()
+    batches.epoch = 0
+    np.testing.assert_array_equal(labels_of(batches), first)
+    assert (labels_of(Batches(x, y, batch_size=5, seed=4)) != first).any()
+
+
+def test_augmentation_depends_on_seed_epoch_and_batch_only():
+    x, y = numbered(12)
+    batches = Batches(x, y, batch_size=4, augmentation="crop_flip", seed=3)
+    again = Batches(x, y, batch_size=4, augmentation="crop_flip", seed=3)
+    again[0]  # what was read before makes no difference
+    np.testing.assert_array_equal(batches[1][0], again[1][0])
+    same_image = Batches(x[:1].repeat(8, 0), y[:8], batch_size=4, augmentation="crop_flip")
+    assert (same_image[0][0] != same_image[1][0]).any()
+    before = same_image[0][0]
+    same_image.epoch = 1
+    assert (same_image[0][0] != before).any()
+
+
+def test_crops_are_windows_of_the_padded_image_mirrored_half_of_the_time():
+    x, _ = numbered(1)
+    padded = np.pad(x[0], ((4, 4), (4, 4), (0, 0)))
+    windows = {}
+    for top in range(9):
+        for left in range(9):
+            window = padded[top : top + 5, left : left + 7]
+            windows[window.tobytes()] = (top, left, False)
+            windows[window[:, ::-1].tobytes()] = (top, left, True)
+    assert len(windows) == 2 * 9 * 9
+    crops = crop_flip(x.repeat(4000, 0), np.random.default_rng(0))
+    assert crops.shape == (4000, 5, 7, 3)
+    assert crops.dtype == np.uint8
+    found = [windows[crop.tobytes()] for crop in crops]  # a KeyError is a crop that cannot be
+    assert len(set(found)) == 2 * 9 * 9
+    assert np.mean([mirrored for *_, mirrored in found]) == pytest.approx(0.5, abs=0.05)
+
+
+def test_unknown_augmentation():
+    x, y = numbered(3)
+    with pytest.raises(ValueError, match="must be 'none' or 'crop_flip'. Received: 'flip'"):
+        Batches(x, y, batch_size=2, augmentation="flip")

@@ -1,0 +1,70 @@
+"""The table of recipes: every row can be trained, and is what the papers have."""
+
+import dataclasses
+import inspect
+
+import pytest
+
+from mc_keras.zoo import architectures
+from mc_keras.zoo.recipes import RECIPES, get_recipe
+
+SHAPES = {"digits": (8, 8, 1), "mnist": (28, 28, 1), "cifar10": (32, 32, 3)}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipe_builds_its_network(name):
+    recipe = RECIPES[name]
+    assert recipe.name == name
+    assert name.endswith(f"_{recipe.dataset}")
+    model = architectures.build(recipe.architecture, SHAPES[recipe.dataset], 10, **recipe.config)
+    assert model.output_shape == (None, 10)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_numbers_of_a_recipe_make_sense(name):
+    recipe = RECIPES[name]
+    assert recipe.optimizer in {"sgd", "adam"}
+    assert recipe.augmentation in {"none", "crop_flip"}
+    assert recipe.epochs >= 1
+    assert recipe.batch_size >= 1
+    assert 0 < recipe.learning_rate < 1
+    assert 0 <= recipe.warmup < 1
+    # Decoupled weight decay takes this fraction of every weight in the largest step.
+    assert 0 <= recipe.learning_rate * recipe.weight_decay < 0.01
+    assert len(set(recipe.seeds)) == 2
+
+
+def test_every_network_of_the_papers_has_a_recipe():
+    configs = {name: dict(recipe.config) for name, recipe in RECIPES.items()}
+    assert configs["fc_mnist"]["hidden"] == configs["fc_cifar10"]["hidden"] == (2000,)
+    assert configs["fc3_cifar10"]["hidden"] == (6144, 2000)
+    assert configs["fc3_cifar10"]["use_bias"] is False
+    assert configs["conv2fc1_cifar10"]["filters"] == (32, 64)
+    assert not configs["vgg16_cifar10"].get("batch_norm", False)
+    assert configs["resnet20_cifar10"]["depth"] == 20
+    assert configs["resnet20_noskip_cifar10"]["skip"] is False
+
+
+def test_colour_images_are_augmented_and_digits_are_not():
+    for recipe in RECIPES.values():
+        # A mirrored digit is no digit.
+        expected = "crop_flip" if recipe.dataset == "cifar10" else "none"
+        assert recipe.augmentation == expected
+
+
+def test_configs_name_arguments_of_the_architectures():
+    for recipe in RECIPES.values():
+        builder = architectures.BUILDERS[recipe.architecture]
+        assert recipe.config.keys() <= inspect.signature(builder).parameters.keys()
+
+
+def test_recipes_are_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        RECIPES["fc_digits"].epochs = 3
+
+
+def test_unknown_name_suggests_the_nearest():
+    with pytest.raises(ValueError, match=r"no recipe 'fc_digit'\. Did you mean 'fc_digits'\?"):
+        get_recipe("fc_digit")
+    with pytest.raises(ValueError, match="no recipe 'zzz'. There are: fc_digits, "):
+        get_recipe("zzz")

@@ -1,0 +1,1 @@
+"""Command-line programs: flags, one call into mc_keras, a table."""

@@ -1,0 +1,152 @@
+"""Connect two trained networks by several methods and report on the paths.
+
+    mc-connect --pair=fc_digits --methods=all --output_dir=demo
+    mc-connect --start=a.keras --end=b.keras --data=cifar10 --methods=linear,arc,bezier
+
+Prints a table and writes, to --output_dir: report.html (everything on one page), results.json (the
+same for programs), figures/*.png, paths/METHOD.path, and SavedModels of points of the best path.
+A run that was killed goes on where it was when it is called again.
+"""
+
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from absl import flags
+
+from mc_keras.tools import program
+
+if TYPE_CHECKING:
+    import keras
+
+    from mc_keras.connectors import Connector
+
+_PAIR = flags.DEFINE_string("pair", None, "Pair of networks of the zoo; see `mc-zoo list`.")
+_START = flags.DEFINE_string("start", None, "Instead of --pair: .keras file of the first network.")
+_END = flags.DEFINE_string("end", None, "Instead of --pair: .keras file of the second network.")
+_METHODS = flags.DEFINE_list("methods", ["all"], "Methods, separated by commas; all: every one.")
+_DATA = flags.DEFINE_string(
+    "data",
+    None,
+    "Data set: digits, mnist, cifar10, another name of tensorflow-datasets, or an .npz file with "
+    "x_train, y_train, x_test and y_test. Default: the one of --pair.",
+)
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir", None, "Folder of prepared data sets. Default: TFDS_DATA_DIR, else that of TFDS."
+)
+_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder to write to.", required=True)
+_NUM_POINTS = flags.DEFINE_integer(
+    "num_points", 61, "Positions at which a path is measured.", lower_bound=2
+)
+_EXPORT_POINTS = flags.DEFINE_integer(
+    "export_points", 5, "Number of SavedModels of the best path.", lower_bound=0
+)
+_PLANE_RESOLUTION = flags.DEFINE_integer(
+    "plane_resolution",
+    21,
+    "Nodes along each side of the planes of trained curves; 0: no planes.",
+    lower_bound=0,
+)
+_EPOCHS = flags.DEFINE_integer(
+    "epochs", None, "Epochs of trained curves, instead of their own number.", lower_bound=1
+)
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of everything random.", lower_bound=0)
+_VERBOSE = flags.DEFINE_integer(
+    "verbose",
+    1,
+    "0: silent, 1: a progress bar, 2: one for each training and evaluation.",
+    lower_bound=0,
+    upper_bound=2,
+)
+
+
+def main(argv: Sequence[str]) -> None:
+    del argv
+    _check_flags()
+    import mc_keras as mc
+    from mc_keras.comparing import compare_methods
+    from mc_keras.tools import inputs
+
+    connectors = {method: _connector(method) for method in _methods()}
+    start, end, about = _networks()
+    comparison = compare_methods(
+        start,
+        end,
+        inputs.load_data(about["data_set"], _DATA_DIR.value),
+        connectors,
+        _OUTPUT_DIR.value,
+        title=about["networks"],
+        num_points=_NUM_POINTS.value,
+        num_exports=_EXPORT_POINTS.value,
+        plane_resolution=_PLANE_RESOLUTION.value,
+        seed=_SEED.value,
+        about={**about, "command": shlex.join(["mc-connect", *sys.argv[1:]])},
+        verbose=_VERBOSE.value,
+    )
+    print(mc.reporting.comparison_table(comparison))
+    print(f"\n* The best path. The report: {os.path.join(_OUTPUT_DIR.value, 'report.html')}")
+
+
+def _check_flags() -> None:
+    files = [_START.value, _END.value]
+    if (_PAIR.value is None) == (files == [None, None]) or (_PAIR.value is None and None in files):
+        raise ValueError(
+            "Name the networks by --pair=NAME, a pair of the zoo, or by --start=A.keras and "
+            "--end=B.keras, two files."
+        )
+    if _PAIR.value is None and _DATA.value is None:
+        raise ValueError("Name the data of the networks by --data, such as --data=digits.")
+
+
+def _networks() -> "tuple[keras.Model, keras.Model, dict[str, Any]]":
+    """The two networks, and what is known of them besides."""
+    if _PAIR.value is None:
+        from mc_keras.tools import inputs
+
+        files = (_START.value, _END.value)
+        about = {"networks": " and ".join(map(os.path.basename, files)), "data_set": _DATA.value}
+        return *map(inputs.load_model, files), about
+    import mc_keras as mc
+
+    pair = mc.zoo.load_pair(_PAIR.value, verbose=_VERBOSE.value)
+    about = {
+        "networks": pair.info.name,
+        "data_set": _DATA.value or pair.info.dataset,
+        "zoo": {
+            "version": pair.info.version,
+            "description": pair.info.description,
+            "recipe": pair.info.recipe,
+            "seeds": dict(pair.info.seeds),
+        },
+    }
+    return pair.start, pair.end, about
+
+
+def _methods() -> list[str]:
+    """Names of the methods, `all` replaced by every one."""
+    import mc_keras as mc
+
+    names = mc.connectors.names() if _METHODS.value == ["all"] else _METHODS.value
+    if not names:
+        raise ValueError("--methods is empty; name methods separated by commas, or all.")
+    return names
+
+
+def _connector(method: str) -> "Connector":
+    """The connector of a method, with the number of epochs asked for where it has one."""
+    import mc_keras as mc
+
+    connector: Any = mc.connectors.by_name(method)
+    if _EPOCHS.value is not None and hasattr(connector, "epochs"):
+        connector.epochs = _EPOCHS.value
+    return connector
+
+
+def run() -> None:
+    program.run(main)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,59 @@
+"""Export a saved path as SavedModels.
+
+    mc-export --path=demo/paths/bezier.path --output_dir=out --positions=0,0.5,1
+    mc-export --path=demo/paths/bezier.path --output_dir=out --whole_path
+
+Writes one SavedModel with the endpoint serve(x) for each position, as out/t_0.500 and so on, and
+with --whole_path one SavedModel out/path whose endpoint serve(x, t) takes the position as well.
+Networks with batch normalisation get their statistics re-estimated from the training split of
+--data.
+"""
+
+from collections.abc import Sequence
+
+from absl import flags
+
+from mc_keras.tools import program
+
+_PATH = flags.DEFINE_string("path", None, "Path file, as written by mc-connect.", required=True)
+_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder to write into.", required=True)
+_POSITIONS = flags.DEFINE_list(
+    "positions", ["0", "0.25", "0.5", "0.75", "1"], "Positions to export, in [0, 1]."
+)
+_WHOLE_PATH = flags.DEFINE_boolean(
+    "whole_path", default=False, help="Also export the whole path as one SavedModel serve(x, t)."
+)
+_DATA = flags.DEFINE_string(
+    "data", None, "Data set for batch-norm statistics: digits, mnist, cifar10 or a TFDS name."
+)
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of TFDS data sets.")
+
+
+def main(argv: Sequence[str]) -> None:
+    del argv
+    positions = [_number(text) for text in _POSITIONS.value]
+    import mc_keras as mc
+
+    path = mc.load_path(_PATH.value)
+    x = None
+    if _DATA.value is not None:
+        x = mc.zoo.load_data(_DATA.value, data_dir=_DATA_DIR.value).train[0]
+    for folder in mc.export_points(path, _OUTPUT_DIR.value, positions, batch_norm_data=x):
+        print(folder)
+    if _WHOLE_PATH.value:
+        print(mc.export_path(path, f"{_OUTPUT_DIR.value}/path", batch_norm_data=x))
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise ValueError(f"--positions takes numbers in [0, 1], received {text!r}.") from error
+
+
+def run() -> None:
+    program.run(main)
+
+
+if __name__ == "__main__":
+    run()

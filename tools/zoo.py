@@ -1,0 +1,175 @@
+"""Lists, fetches, verifies, trains and packs the zoo's pairs of trained networks.
+
+    mc-zoo list
+    mc-zoo info fc_digits
+    mc-zoo fetch fc_digits conv_digits --zoo=usb_stick
+    mc-zoo verify fc_digits
+    mc-zoo train fc_digits --zoo=my_zoo
+    mc-zoo add --start=runs/fc_digits/seed0 --end=runs/fc_digits/seed1 --zoo=my_zoo
+
+list      names the pairs, with their size and test accuracies.
+info      shows the card of a pair: networks, data, training, files, licence.
+fetch     brings the files of pairs (default: all) into the cache, or as a whole into --zoo.
+verify    checks files, rebuilds the networks of pairs (default: all), evaluates them again and
+          compares with the manifest; ends with exit code 1 if anything differs.
+train     trains both ends of a recipe, in runs/RECIPE/seedSEED, and adds them to --zoo.
+add       adds two runs of mc-train to --zoo.
+
+A folder made by --zoo is a source for --source and mc.zoo.load_pair, and served by any file
+server, a base URL for MC_KERAS_ZOO_URL.
+"""
+
+import difflib
+from collections.abc import Sequence
+
+from absl import flags
+
+from mc_keras.tools import program
+
+_SOURCE = flags.DEFINE_string(
+    "source",
+    None,
+    "Folder or base URL to take files from. Default: the cache, the package, MC_KERAS_ZOO_URL.",
+)
+_ZOO = flags.DEFINE_string("zoo", None, "Zoo folder to write to.")
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of TFDS data sets.")
+_EPOCHS = flags.DEFINE_integer("epochs", None, "train: not the recipe's number.", lower_bound=1)
+_START = flags.DEFINE_string("start", None, "add: folder of the run that is the start.")
+_END = flags.DEFINE_string("end", None, "add: folder of the run that is the end.")
+_DESCRIPTION = flags.DEFINE_string("description", None, "add, train: one line on the pair.")
+_NOTES = flags.DEFINE_string("notes", None, "add, train: what a user should know besides.")
+
+
+def main(argv: Sequence[str]) -> int | None:
+    action, names = (argv[1], list(argv[2:])) if len(argv) > 1 else ("list", [])
+    if action not in _ACTIONS:
+        nearest = difflib.get_close_matches(action, _ACTIONS, n=1)
+        hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+        raise ValueError(
+            f"There is no action {action!r}.{hint} The actions are: {', '.join(_ACTIONS)}."
+        )
+    return _ACTIONS[action](names)
+
+
+def _list(names: Sequence[str]) -> None:
+    from mc_keras.zoo.manifest import manifest_of
+
+    _refuse(names, "list")
+    rows = [("name", "data", "start", "end", "size", "")]
+    for entry in manifest_of(_SOURCE.value).entries.values():
+        accuracies = (f"{entry.metrics[role]['test_accuracy']:.2%}" for role in ("start", "end"))
+        size = f"{sum(file.size for file in entry.files.values()) / 1e6:.1f} MB"
+        rows.append((entry.name, entry.dataset, *accuracies, size, entry.description))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        )
+
+
+def _info(names: Sequence[str]) -> None:
+    from mc_keras.zoo.card import card_text
+    from mc_keras.zoo.manifest import manifest_of
+
+    manifest = manifest_of(_SOURCE.value)
+    for name in names or manifest.entries:
+        print(card_text(manifest[name]))
+
+
+def _fetch(names: Sequence[str]) -> None:
+    from mc_keras.zoo import download
+    from mc_keras.zoo.manifest import ROLES, manifest_of
+    from mc_keras.zoo.mirroring import mirror
+
+    manifest = manifest_of(_SOURCE.value)
+    entries = [manifest[name] for name in names or manifest.entries]
+    if _ZOO.value is not None:
+        mirror([entry.name for entry in entries], _ZOO.value, _SOURCE.value)
+        return
+    for entry in entries:
+        for role in ROLES:
+            print(download.fetch(entry, role, _SOURCE.value, base_urls=manifest.base_urls))
+
+
+def _verify(names: Sequence[str]) -> int:
+    from mc_keras.zoo.manifest import manifest_of
+
+    manifest = manifest_of(_SOURCE.value)
+    entries = [manifest[name] for name in names or manifest.entries]
+
+    from mc_keras.zoo.verification import verify
+
+    agree = []
+    for entry in entries:
+        for c in verify(entry.name, _SOURCE.value, _DATA_DIR.value):
+            agree.append(c.agrees)
+            numbers = f"{c.expected:.6f}  measured {c.measured:.6f}"
+            verdict = "ok" if c.agrees else "DIFFERS"
+            print(f"{entry.name}  {c.role:5}  {c.metric:14}  {numbers}  {verdict}")
+    print(f"{agree.count(False)} of {len(agree)} numbers differ from the manifest.")
+    return 0 if all(agree) else 1
+
+
+def _train(names: Sequence[str]) -> None:
+    zoo = _required(_ZOO, "train")
+    if len(names) != 1:
+        raise ValueError("train takes the name of one recipe: mc-zoo train RECIPE --zoo=FOLDER.")
+    from mc_keras.zoo.recipes import get_recipe
+
+    recipe = get_recipe(names[0])
+
+    from mc_keras.zoo.training import train
+
+    runs = [f"runs/{recipe.name}/seed{seed}" for seed in recipe.seeds]
+    for seed, run in zip(recipe.seeds, runs, strict=True):
+        train(recipe, seed, run, epochs=_EPOCHS.value, data_dir=_DATA_DIR.value)
+    _pack(zoo, *runs)
+
+
+def _add(names: Sequence[str]) -> None:
+    _refuse(names, "add")
+    _pack(*(_required(flag, "add") for flag in (_ZOO, _START, _END)))
+
+
+def _pack(zoo: str, start: str, end: str) -> None:
+    from mc_keras.zoo.card import card_text
+    from mc_keras.zoo.packing import add
+
+    entry = add(
+        zoo,
+        start,
+        end,
+        description=_DESCRIPTION.value,
+        notes=_NOTES.value,
+        data_dir=_DATA_DIR.value,
+    )
+    print(card_text(entry))
+
+
+def _refuse(names: Sequence[str], action: str) -> None:
+    if names:
+        raise ValueError(f"{action} takes no names, received {names[0]!r}.")
+
+
+def _required(flag: flags.FlagHolder, action: str) -> str:
+    if flag.value is None:
+        raise ValueError(f"{action} needs --{flag.name}=FOLDER.")
+    return flag.value
+
+
+_ACTIONS = {
+    "list": _list,
+    "info": _info,
+    "fetch": _fetch,
+    "verify": _verify,
+    "train": _train,
+    "add": _add,
+}
+
+
+def run() -> None:
+    program.run(main, arguments="ACTION [NAME ...]")
+
+
+if __name__ == "__main__":
+    run()

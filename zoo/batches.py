@@ -1,0 +1,86 @@
+"""Training batches: shuffled, augmented, and the same whenever an epoch is repeated."""
+
+import keras
+import numpy as np
+
+_PADDING = 4
+
+
+class Batches(keras.utils.PyDataset):
+    """Batches of one training split.
+
+    Order and augmentation depend on `seed`, `epoch` and the number of the batch only, so a run that
+    is resumed at an epoch sees what it would have seen. Works under every Keras backend.
+
+    Args:
+        x: Images, `uint8`, shape `(n, height, width, channels)`.
+        y: Labels, shape `(n,)`.
+        batch_size: Images in a batch; the last one of an epoch may be smaller.
+        augmentation: `"none"` or `"crop_flip"`.
+        seed: Non-negative integer.
+
+    Attributes:
+        epoch: Set it before each epoch.
+    """
+
+    def __init__(
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        *,
+        batch_size: int,
+        augmentation: str = "none",
+        seed: int = 0,
+    ):
+        super().__init__()
+        if augmentation not in ("none", "crop_flip"):
+            raise ValueError(
+                f"`augmentation` must be 'none' or 'crop_flip'. Received: {augmentation!r}"
+            )
+        self._x, self._y = x, y
+        self._batch_size = batch_size
+        self._augmentation = augmentation
+        self._seed = seed
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return -(-len(self._x) // self._batch_size)
+
+    @property
+    def epoch(self) -> int:
+        """Number of the epoch."""
+        return self._epoch
+
+    @epoch.setter
+    def epoch(self, epoch: int) -> None:
+        self._epoch = epoch
+        self._order = np.random.default_rng([self._seed, epoch]).permutation(len(self._x))
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        rows = self._order[index * self._batch_size : (index + 1) * self._batch_size]
+        x = self._x[rows]
+        if self._augmentation == "crop_flip":
+            # From 1: [seed, epoch, 0] would be the stream [seed, epoch] of the epoch's order.
+            x = crop_flip(x, np.random.default_rng([self._seed, self._epoch, index + 1]))
+        return x, self._y[rows]
+
+
+def crop_flip(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Cuts each image at a random place out of itself with black borders; mirrors half of them.
+
+    Args:
+        images: Shape `(n, height, width, channels)`.
+        rng: Source of randomness.
+
+    Returns:
+        Array of the same shape and dtype.
+    """
+    count, height, width, _ = images.shape
+    borders = (_PADDING, _PADDING)
+    padded = np.pad(images, ((0, 0), borders, borders, (0, 0)))
+    top, left = rng.integers(0, 2 * _PADDING + 1, size=(2, count, 1))
+    rows = top + np.arange(height)
+    columns = left + np.arange(width)
+    mirrored = rng.random(count) < 0.5
+    columns[mirrored] = columns[mirrored, ::-1]
+    return padded[np.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]]

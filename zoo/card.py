@@ -1,0 +1,86 @@
+"""The card of an entry: its README.md, made from the manifest so that the two cannot differ."""
+
+from mc_keras.zoo.manifest import ROLES, Entry
+
+
+def card_text(entry: Entry) -> str:
+    """The Markdown text of an entry's card."""
+    return "\n".join(
+        [
+            f"# {entry.name}",
+            "",
+            entry.description,
+            "",
+            *(["", entry.notes, ""] if entry.notes else []),
+            "```python",
+            "import mc_keras as mc",
+            "",
+            f'pair = mc.zoo.load_pair("{entry.name}")  # pair.start, pair.end: keras.Model',
+            f'data = mc.zoo.load_data("{entry.dataset}")  # data.train, data.test: (x, y)',
+            "```",
+            "",
+            "## Networks",
+            "",
+            f"Architecture `{entry.architecture.builder}`, images of shape "
+            f"{tuple(entry.architecture.input_shape)}, {entry.architecture.num_classes} classes.",
+            "",
+            *_table(("argument", "value"), entry.architecture.config.items()),
+            "",
+            "Measured on the stored weights; the loss is in nats per example.",
+            "",
+            *_table(
+                ("end", "seed", "train accuracy", "train loss", "test accuracy", "test loss"),
+                [(role, entry.seeds[role], *_measured(entry, role)) for role in ROLES],
+            ),
+            "",
+            "## Data",
+            "",
+            f"`{entry.dataset}`, its training and test splits. Licence: {entry.dataset_license}",
+            "",
+            "## Training",
+            "",
+            f"Recipe `{entry.recipe}`; the ends differ in their seed only. Trained by",
+            "",
+            "```",
+            *(entry.commands[role] for role in ROLES),
+            "```",
+            "",
+            "or both, packed as here, by",
+            "",
+            "```",
+            f"mc-zoo train {entry.recipe} --zoo=my_zoo",
+            "```",
+            "",
+            *_table(("setting", "value"), entry.training.items()),
+            "",
+            f"Made on {entry.created} with "
+            + ", ".join(f"{name} {version}" for name, version in entry.versions.items())
+            + ".",
+            "",
+            "## Files",
+            "",
+            *_table(
+                ("file", "bytes", "sha256"),
+                [(f.path, f.size, f"`{f.sha256}`") for f in entry.files.values()],
+            ),
+            "",
+            f"Version {entry.version}. Licence of the weights: {entry.license}. "
+            f"`mc-zoo verify {entry.name}` checks all of this.",
+            "",
+        ]
+    )
+
+
+def _measured(entry: Entry, role: str) -> tuple[str, str, str, str]:
+    metrics = entry.metrics[role]
+    return (
+        f"{100 * metrics['train_accuracy']:.2f} %",
+        f"{metrics['train_loss']:.4g}",
+        f"{100 * metrics['test_accuracy']:.2f} %",
+        f"{metrics['test_loss']:.4g}",
+    )
+
+
+def _table(header, rows):
+    lines = [header, ["---"] * len(header), *rows]
+    return ["| " + " | ".join(str(cell) for cell in line) + " |" for line in lines]

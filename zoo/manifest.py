@@ -1,0 +1,260 @@
+"""The zoo's table of contents: `manifest.json`, read and checked.
+
+The manifest is pure data. It says of every pair which files hold its weights (size and SHA-256
+digest), which architecture they belong to, how they were trained and what was measured on them.
+"""
+
+import dataclasses
+import difflib
+import json
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+from mc_keras.storage import write_json
+from mc_keras.zoo import checks
+
+SCHEMA_VERSION = 1
+FILE_NAME = "manifest.json"
+ROLES = ("start", "end")
+METRICS = ("train_accuracy", "train_loss", "test_accuracy", "test_loss")
+
+ZOO_FOLDER = pathlib.Path(__file__).parent
+
+
+@dataclasses.dataclass(frozen=True)
+class WeightsFile:
+    """One file of weights.
+
+    Attributes:
+        path: Where it lies below the zoo's folder or a base URL, with forward slashes.
+        size: In bytes.
+        sha256: Hexadecimal digest of its bytes.
+    """
+
+    path: str
+    size: int
+    sha256: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Architecture:
+    """What `mc_keras.zoo.architectures.build` needs to build the network."""
+
+    builder: str
+    input_shape: tuple[int, ...]
+    num_classes: int
+    config: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One pair of networks that differ in their seed only.
+
+    Attributes:
+        name: Name of the pair and of its folder.
+        version: Counts up when the weights are replaced.
+        description: One line.
+        dataset: Name for `mc_keras.zoo.load_data`.
+        architecture: How to build the networks.
+        recipe: Name of the training recipe.
+        training: The recipe's numbers: epochs, batch size, learning rate and so on.
+        commands: By role: the command that trained it.
+        seeds: Seed of each end.
+        files: Weights of each end, by role `"start"`, `"end"`.
+        metrics: By role: accuracy (a fraction) and loss (mean nats per example) on both splits,
+            measured on the stored weights.
+        license: Licence of the weights.
+        dataset_license: Licence or terms of the data they were trained on.
+        created: Day of the training, `YYYY-MM-DD`.
+        versions: Versions of the packages that trained them.
+        notes: What a user should know besides, or nothing.
+    """
+
+    name: str
+    version: int
+    description: str
+    dataset: str
+    architecture: Architecture
+    recipe: str
+    training: Mapping[str, Any]
+    commands: Mapping[str, str]
+    seeds: Mapping[str, int]
+    files: Mapping[str, WeightsFile]
+    metrics: Mapping[str, Mapping[str, float]]
+    license: str
+    dataset_license: str
+    created: str
+    versions: Mapping[str, str]
+    notes: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Manifest:
+    """All entries of one zoo folder.
+
+    Attributes:
+        entries: Entry by name.
+        base_urls: Where files are looked for when the user names no place, most preferred first.
+    """
+
+    entries: Mapping[str, Entry]
+    base_urls: tuple[str, ...] = ()
+
+    def __getitem__(self, name: str) -> Entry:
+        """The entry called `name`; a ValueError that suggests the nearest name if none is."""
+        if name not in self.entries:
+            nearest = difflib.get_close_matches(str(name), self.entries, n=1, cutoff=0.5)
+            hint = f"Did you mean {nearest[0]!r}? " if nearest else ""
+            raise ValueError(
+                f"The zoo has no entry {name!r}. {hint}"
+                f"It has: {', '.join(sorted(self.entries)) or 'no entries'}."
+            )
+        return self.entries[name]
+
+    def to_json(self) -> dict[str, Any]:
+        """The contents of `manifest.json`."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "base_urls": list(self.base_urls),
+            "entries": {
+                name: {k: v for k, v in dataclasses.asdict(entry).items() if k != "name"}
+                for name, entry in sorted(self.entries.items())
+            },
+        }
+
+
+def load_manifest(folder: str | os.PathLike[str] | None = None) -> Manifest:
+    """Reads and checks the manifest of a zoo folder.
+
+    Args:
+        folder: A folder that holds `manifest.json`. Default: the zoo of this package.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        ValueError: If the file is missing, not JSON, from a newer version of mc_keras, or if
+            something in it is missing, unknown or of the wrong kind.
+    """
+    file = pathlib.Path(ZOO_FOLDER if folder is None else folder) / FILE_NAME
+    try:
+        contents = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"Cannot read the zoo's manifest {file}: {error}.") from error
+    try:
+        return _parse(contents)
+    except checks.Invalid as error:
+        raise ValueError(f"The zoo's manifest {file} is not valid: {error}.") from error
+
+
+def put_entry(zoo: str | os.PathLike[str], entry: Entry) -> None:
+    """Adds an entry to the manifest of a zoo folder, or replaces the one of that name.
+
+    The manifest is made if there is none.
+
+    Raises:
+        OSError: If the folder cannot be written.
+    """
+    file = pathlib.Path(zoo) / FILE_NAME
+    before = load_manifest(zoo) if file.exists() else Manifest({})
+    after = Manifest({**before.entries, entry.name: entry}, before.base_urls)
+    write_json(file, after.to_json())
+
+
+def manifest_of(source: str | os.PathLike[str] | None) -> Manifest:
+    """The manifest that speaks for a source of files.
+
+    That is the one in the source, if the source is a folder that holds one, else the package's: of
+    a server only the files are taken, never what they should be.
+    """
+    if source is not None and "://" not in os.fspath(source):
+        folder = pathlib.Path(source).expanduser()
+        if os.path.isfile(folder / FILE_NAME):
+            return load_manifest(folder)
+    return load_manifest()
+
+
+def names() -> list[str]:
+    """Names of the pairs in the zoo.
+
+    Example:
+    >>> "fc_digits" in names()
+    True
+    """
+    return sorted(load_manifest().entries)
+
+
+def info(name: str) -> Entry:
+    """What the zoo knows of the pair called `name`.
+
+    Raises:
+        ValueError: If there is no such pair; the nearest name is suggested.
+    """
+    return load_manifest()[name]
+
+
+def _per_role(rule: checks.Rule) -> checks.Rule:
+    return checks.record(dict.fromkeys(ROLES, rule))
+
+
+_WEIGHTS_FILE = checks.record(
+    {"path": checks.relative_path, "size": checks.positive, "sha256": checks.digest}
+)
+_ARCHITECTURE = checks.record(
+    {
+        "builder": checks.name,
+        "input_shape": checks.list_of(checks.positive),
+        "num_classes": checks.positive,
+        "config": checks.mapping_of(checks.anything),
+    }
+)
+_ENTRY = checks.record(
+    {
+        "version": checks.positive,
+        "description": checks.text,
+        "dataset": checks.text,
+        "architecture": _ARCHITECTURE,
+        "recipe": checks.text,
+        "training": checks.mapping_of(checks.anything),
+        "commands": _per_role(checks.text),
+        "seeds": _per_role(checks.natural),
+        "files": _per_role(_WEIGHTS_FILE),
+        "metrics": _per_role(checks.record(dict.fromkeys(METRICS, checks.number))),
+        "license": checks.text,
+        "dataset_license": checks.text,
+        "created": checks.day,
+        "versions": checks.mapping_of(checks.text),
+        "notes": checks.anything,
+    },
+    optional=("notes",),
+)
+_MANIFEST = checks.record(
+    {
+        "schema_version": checks.positive,
+        "base_urls": checks.list_of(checks.text),
+        "entries": checks.mapping_of(_ENTRY, keys=checks.name),
+    }
+)
+
+
+def _parse(contents: Any) -> Manifest:
+    # Before anything else, as a later schema may look quite different.
+    version = contents.get("schema_version") if isinstance(contents, dict) else None
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise checks.Invalid(
+            f"it has schema version {version}, and this mc_keras reads up to {SCHEMA_VERSION}; "
+            "install a newer mc_keras"
+        )
+    fields = _MANIFEST("the manifest", contents)
+    return Manifest(
+        entries={name: _entry(name, entry) for name, entry in fields["entries"].items()},
+        base_urls=fields["base_urls"],
+    )
+
+
+def _entry(name: str, fields: dict[str, Any]) -> Entry:
+    files = {role: WeightsFile(**file) for role, file in fields["files"].items()}
+    architecture = Architecture(**fields["architecture"])
+    return Entry(**{**fields, "name": name, "files": files, "architecture": architecture})

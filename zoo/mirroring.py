@@ -1,0 +1,41 @@
+"""Copies entries into another zoo folder: for a USB stick, a file server, a machine offline."""
+
+import os
+import pathlib
+import shutil
+from collections.abc import Iterable
+
+from mc_keras.storage import atomic_folder
+from mc_keras.zoo import download
+from mc_keras.zoo.card import card_text
+from mc_keras.zoo.manifest import ROLES, manifest_of, put_entry
+
+
+def mirror(
+    names: Iterable[str],
+    zoo: str | os.PathLike[str],
+    source: str | os.PathLike[str] | None = None,
+) -> None:
+    """Copies entries with their files, downloaded if need be, into a zoo folder.
+
+    The folder is then a `source` for `load_pair`, and served as it is, a base URL.
+
+    Args:
+        names: The entries to copy.
+        zoo: The folder; made if there is none. Its other entries stay.
+        source: Where the files come from, as for `load_pair`.
+
+    Raises:
+        ValueError: If there is no such entry, or no place has its files.
+        OSError: If the folder cannot be written.
+    """
+    zoo = pathlib.Path(zoo)
+    origin = manifest_of(source)
+    for name in names:
+        entry = origin[name]
+        files = [download.fetch(entry, role, source, base_urls=origin.base_urls) for role in ROLES]
+        with atomic_folder(zoo / name) as folder:
+            for role, file in zip(ROLES, files, strict=True):
+                shutil.copyfile(file, folder / pathlib.PurePosixPath(entry.files[role].path).name)
+            (folder / "README.md").write_text(card_text(entry), encoding="utf-8")
+        put_entry(zoo, entry)

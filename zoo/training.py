@@ -1,0 +1,252 @@
+"""Trains one network by a recipe: seeded, and resumable after any interruption."""
+
+import contextlib
+import dataclasses
+import importlib.metadata
+import importlib.util
+import json
+import os
+import pathlib
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import filelock
+import keras
+
+from mc_keras import storage
+from mc_keras.zoo import architectures, datasets
+from mc_keras.zoo.batches import Batches
+from mc_keras.zoo.checkpoint import Checkpoint
+from mc_keras.zoo.recipes import Recipe, get_recipe
+
+WEIGHTS_FILE = "model.weights.h5"
+CARD_FILE = "card.json"
+LOG_FILE = "log.csv"
+CHECKPOINT_FILE = "checkpoint.zip"
+
+_EVALUATION_BATCH = 1000
+
+
+def train(
+    recipe: str | Recipe,
+    seed: int,
+    directory: str | os.PathLike[str],
+    *,
+    epochs: int | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
+    tensorboard: bool = False,
+    verbose: int = 1,
+) -> dict[str, Any]:
+    """Trains a network and writes its weights and its card into a folder.
+
+    The folder gets `log.csv` (one line per epoch), and at the end `model.weights.h5` and
+    `card.json`. A run that was interrupted, at any moment, goes on after its last whole epoch when
+    the same call is made again, and ends at the weights it would have had. A finished run is not
+    repeated.
+
+    Args:
+        recipe: A recipe or the name of one.
+        seed: Of first weights, order of the data, augmentation and dropout.
+        directory: The run's folder; one per recipe and seed.
+        epochs: Instead of the recipe's number; the schedule is stretched or shortened.
+        data_dir: Folder of prepared data sets, as in `load_data`.
+        tensorboard: Whether to log for TensorBoard, below `directory/tensorboard`.
+        verbose: 0 silent, 1 progress bar, 2 one line per epoch.
+
+    Returns:
+        The contents of `card.json`: how the network was made, and loss (mean nats per example) and
+        accuracy (a fraction) on the clean training and test splits, of the float32 network.
+
+    Raises:
+        ValueError: If there is no such recipe, a number does not fit, or the folder holds another
+            run.
+        OSError: If the folder cannot be written, or another process is training in it.
+        ImportError: If TensorBoard is asked for and not installed.
+    """
+    recipe = get_recipe(recipe) if isinstance(recipe, str) else recipe
+    if epochs is not None:
+        recipe = dataclasses.replace(recipe, epochs=epochs)
+    if recipe.epochs < 1 or seed < 0:
+        raise ValueError(
+            "`epochs` must be at least 1 and `seed` not negative. "
+            f"Received: epochs={recipe.epochs}, seed={seed}"
+        )
+    if tensorboard and importlib.util.find_spec("tensorboard") is None:
+        raise ImportError("TensorBoard is not installed: `pip install tensorboard`.")
+    folder = pathlib.Path(directory)
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with filelock.FileLock(folder / ".lock", blocking=False):
+            return _train(recipe, seed, folder, data_dir, tensorboard=tensorboard, verbose=verbose)
+    except filelock.Timeout:
+        raise OSError(
+            f"Another process is training in {folder}; choose another directory."
+        ) from None
+
+
+def _train(
+    recipe: Recipe,
+    seed: int,
+    folder: pathlib.Path,
+    data_dir: str | os.PathLike[str] | None,
+    *,
+    tensorboard: bool,
+    verbose: int,
+) -> dict[str, Any]:
+    run = {"recipe": dataclasses.asdict(recipe), "seed": seed}
+    run = json.loads(json.dumps(run))  # as it will be read back: lists, not tuples
+    if (folder / CARD_FILE).exists():
+        card = json.loads((folder / CARD_FILE).read_text(encoding="utf-8"))
+        if any(card.get(key) != value for key, value in run.items()):
+            raise ValueError(
+                f"{folder} holds a finished run of another recipe, seed or number of epochs; "
+                "choose another directory."
+            )
+        return card
+    data = datasets.load_data(recipe.dataset, data_dir)
+    with _dtype_policy(recipe.dtype_policy):
+        model = build_model(recipe, data)
+    architectures.initialize(model, seed)
+    seconds = _fit(model, recipe, seed, data, folder, run, tensorboard=tensorboard, verbose=verbose)
+    with storage.atomic_write(folder / WEIGHTS_FILE) as temporary:
+        model.save_weights(temporary)
+    card = {
+        **run,
+        "command": f"mc-train --recipe={recipe.name} --seed={seed} --epochs={recipe.epochs}",
+        "seconds": round(seconds, 1),
+        "created": time.strftime("%Y-%m-%d", time.gmtime()),
+        "backend": keras.backend.backend(),
+        "versions": _versions(),
+        "weights": {
+            "size": (folder / WEIGHTS_FILE).stat().st_size,
+            "sha256": storage.sha256_of_file(folder / WEIGHTS_FILE),
+        },
+        "metrics": measure(recipe, folder / WEIGHTS_FILE, data),
+    }
+    storage.write_json(folder / CARD_FILE, card)
+    (folder / CHECKPOINT_FILE).unlink()
+    return card
+
+
+def _fit(
+    model: keras.Model,
+    recipe: Recipe,
+    seed: int,
+    data: datasets.DataSet,
+    folder: pathlib.Path,
+    run: dict[str, Any],
+    *,
+    tensorboard: bool,
+    verbose: int,
+) -> float:
+    """Trains the model from where its checkpoint stands; returns the seconds of all its parts."""
+    batches = Batches(
+        *data.train, batch_size=recipe.batch_size, augmentation=recipe.augmentation, seed=seed
+    )
+    _compile(model, recipe, steps=recipe.epochs * len(batches))
+    checkpoint = Checkpoint(folder / CHECKPOINT_FILE, run)
+    first_epoch = checkpoint.restore(model)
+    log = folder / LOG_FILE
+    if log.exists():
+        # Rows of epochs that were logged and not checkpointed come again.
+        rows = log.read_bytes().splitlines(keepends=True)
+        with storage.atomic_write(log) as temporary:
+            temporary.write_bytes(b"".join(rows[: first_epoch + 1]))
+    callbacks = [
+        keras.callbacks.LambdaCallback(
+            on_epoch_begin=lambda epoch, logs: setattr(batches, "epoch", epoch)
+        ),
+        keras.callbacks.CSVLogger(str(log), append=True),
+        keras.callbacks.TerminateOnNaN(),
+    ]
+    if tensorboard:
+        callbacks.append(keras.callbacks.TensorBoard(str(folder / "tensorboard")))
+    model.fit(
+        batches,
+        epochs=recipe.epochs,
+        initial_epoch=first_epoch,
+        shuffle=False,  # Keras would shuffle the batches by Python's unseeded generator
+        validation_data=data.test,
+        validation_batch_size=_EVALUATION_BATCH,
+        # The checkpoint is last: an epoch counts once everything about it is written.
+        callbacks=[*callbacks, checkpoint],
+        verbose=verbose,
+    )
+    if model.stop_training:
+        raise ValueError(
+            f"The training of {recipe.name!r} with seed {seed} diverged: its loss is not finite. "
+            "Train with a lower learning rate or another seed."
+        )
+    return checkpoint.seconds
+
+
+def build_model(recipe: Recipe, data: datasets.DataSet) -> keras.Model:
+    """The network of a recipe with fresh weights, under the current dtype policy."""
+    x, y = data.train
+    return architectures.build(recipe.architecture, x.shape[1:], int(y.max()) + 1, **recipe.config)
+
+
+def measure(
+    recipe: Recipe, weights: str | os.PathLike[str], data: datasets.DataSet
+) -> dict[str, float]:
+    """Loss and accuracy of stored weights on the clean splits, computed in float32.
+
+    Args:
+        recipe: What was trained.
+        weights: A `.weights.h5` file.
+        data: Training and test split.
+
+    Returns:
+        `train_accuracy`, `train_loss`, `test_accuracy`, `test_loss`: fractions, and mean nats per
+        example.
+    """
+    with _dtype_policy("float32"):
+        model = build_model(recipe, data)
+    model.load_weights(weights)
+    model.compile(loss=_loss(), metrics=["accuracy"])
+    metrics = {}
+    for split, (x, y) in data._asdict().items():
+        values = model.evaluate(x, y, batch_size=_EVALUATION_BATCH, verbose=0, return_dict=True)
+        metrics[f"{split}_accuracy"] = float(values["accuracy"])
+        metrics[f"{split}_loss"] = float(values["loss"])
+    return metrics
+
+
+def _compile(model: keras.Model, recipe: Recipe, steps: int) -> None:
+    warmup = round(recipe.warmup * steps)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0 if warmup else recipe.learning_rate,
+        decay_steps=steps - warmup,
+        warmup_target=recipe.learning_rate if warmup else None,
+        warmup_steps=warmup,
+    )
+    if recipe.optimizer == "adam":
+        optimizer = keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay)
+    elif recipe.optimizer == "sgd":
+        optimizer = keras.optimizers.SGD(
+            schedule, momentum=0.9, nesterov=True, weight_decay=recipe.weight_decay or None
+        )
+    else:
+        raise ValueError(f"`optimizer` must be 'sgd' or 'adam'. Received: {recipe.optimizer!r}")
+    model.compile(optimizer=optimizer, loss=_loss(), metrics=["accuracy"])
+
+
+def _loss() -> keras.losses.Loss:
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+@contextlib.contextmanager
+def _dtype_policy(name: str) -> Iterator[None]:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _versions() -> dict[str, str]:
+    """Versions of what computed the weights."""
+    packages = {"mc_keras", "keras", "numpy", keras.backend.backend(), "tensorflow-datasets"}
+    return {package: importlib.metadata.version(package) for package in sorted(packages)}
