@@ -1,22 +1,19 @@
 """`compare_methods`: connect two networks by several methods, measure and write everything down."""
 
 import datetime
-import json
 import pathlib
-import shutil
 from collections.abc import Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
-from mc_keras.connectors import Connector, CurveFitting, connect
-from mc_keras.evaluation import PathReport, PlaneReport, evaluate_path, evaluate_plane
+from mc_keras.connectors import Connector, CurveFitting
+from mc_keras.evaluation import PlaneReport, evaluate_plane
 from mc_keras.evaluation.points import checked_splits
 from mc_keras.export import export_points
-from mc_keras.paths import Path, load_path
+from mc_keras.paths import Path
 from mc_keras.progress import ProgressBar
-from mc_keras.provenance import versions
 from mc_keras.reporting import (
     Comparison,
     explain,
@@ -24,8 +21,9 @@ from mc_keras.reporting import (
     write_html_report,
     write_results,
 )
-from mc_keras.storage import PathLike, fingerprint
-from mc_keras.weight_space import WeightSpace, check_same_architecture
+from mc_keras.storage import PathLike
+from mc_keras.weight_space import check_same_architecture
+from mc_keras.workspace import Workspace
 
 
 def compare_methods(
@@ -77,143 +75,84 @@ def compare_methods(
     """
     check_same_architecture(start, end)
     splits = checked_splits(start, data)
-    origin = _origin(start, end, splits, seed)
-    run = _Run(pathlib.Path(folder), splits, num_points, verbose)
+    folder = pathlib.Path(folder)
+    workspace = Workspace(folder, start, end, splits, seed=seed, verbose=int(verbose == 2))
     bar = ProgressBar("connecting", 3 * len(connectors) + 2, verbose=int(verbose == 1))
     paths, reports = {}, {}
     for method, connector in connectors.items():
-        paths[method] = run.saved_path(method, connector, origin) or run.save(
-            method,
-            connect(start, end, connector, splits, seed=seed, verbose=int(verbose == 2)),
-        )
+        paths[method] = workspace.path(method, connector)
         bar.add(2)
-        reports[method] = run.measure(method, paths[method])
+        reports[method] = workspace.measure(method, paths[method], num_points)
         bar.add(1)
-    planes = run.planes(paths, connectors, plane_resolution)
+    planes = _planes(workspace, folder, paths, connectors, splits, plane_resolution)
     bar.add(1)
     comparison = Comparison(
         title=title,
         reports=reports,
         seconds={method: path.provenance["seconds"] for method, path in paths.items()},
-        provenance={**(about or {}), **origin, "created": _now()},
+        provenance={**(about or {}), **workspace.origin, "created": _now()},
         explanations={method: explain(connector) for method, connector in connectors.items()},
         planes=planes,
         files={
-            method: {"path": _path_file(method)}
+            method: {"path": workspace.path_file(method).relative_to(folder).as_posix()}
             | ({"plane": _plane_file(method)} if method in planes else {})
             for method in paths
         },
     )
-    exported = run.export(comparison.best, paths[comparison.best], num_exports)
+    exported = _export(folder, comparison.best, paths[comparison.best], splits, num_exports)
     comparison.files[comparison.best].update(exported)
-    run.write(comparison)
+    write_figures(folder / "figures", comparison)
+    write_results(folder / "results.json", comparison)
+    write_html_report(folder / "report.html", comparison)
+    workspace.finish()
     bar.add(1)
     return comparison
 
 
-class _Run:
-    """The steps of a comparison that write to its folder."""
-
-    def __init__(self, folder: pathlib.Path, splits: dict[str, Any], num_points: int, verbose: int):
-        self._folder = folder
-        self._unfinished = folder / "unfinished"
-        self._splits = splits
-        self._num_points = num_points
-        self._verbose = int(verbose == 2)
-
-    def saved_path(
-        self, method: str, connector: Connector, origin: Mapping[str, Any]
-    ) -> Path | None:
-        """The path of an earlier run, if it was made in the same way from the same."""
+def _planes(
+    workspace: Workspace,
+    folder: pathlib.Path,
+    paths: Mapping[str, Path],
+    connectors: Mapping[str, Connector],
+    splits: Mapping[str, Any],
+    resolution: int,
+) -> dict[str, PlaneReport]:
+    """Evaluate the planes of trained curves, with the straight line in them."""
+    line = {method: path for method, path in paths.items() if method == "linear"}
+    planes = {}
+    for method, connector in connectors.items():
+        if not resolution or not isinstance(connector, CurveFitting):
+            continue
         try:
-            path = load_path(self._folder / _path_file(method))
-        except (OSError, ValueError):
-            return None
-        data = origin["data"].get("train") if connector.needs_data else None
-        config = {"class": type(connector).__name__, **connector.get_config()}
-        expected = {**origin, "data": data, "connector": json.loads(json.dumps(config))}
-        same = all(path.provenance.get(key) == value for key, value in expected.items())
-        return path if same else None
-
-    def save(self, method: str, path: Path) -> Path:
-        """Write a new path; the same path is returned."""
-        path.save(self._folder / _path_file(method))
-        return path
-
-    def measure(self, method: str, path: Path) -> PathReport:
-        """Evaluate a path, from where an earlier run was."""
-        return evaluate_path(
-            path,
-            self._splits,
-            self._num_points,
-            checkpoint=self._unfinished / f"{method}.checkpoint",
-            verbose=self._verbose,
-        )
-
-    def planes(
-        self, paths: Mapping[str, Path], connectors: Mapping[str, Connector], resolution: int
-    ) -> dict[str, PlaneReport]:
-        """Evaluate the planes of trained curves, with the straight line in them."""
-        line = {method: path for method, path in paths.items() if method == "linear"}
-        planes = {}
-        for method, connector in connectors.items():
-            if not resolution or not isinstance(connector, CurveFitting):
-                continue
-            try:
-                planes[method] = evaluate_plane(
-                    paths[method],
-                    self._splits,
-                    resolution,
-                    paths=line,
-                    checkpoint=self._unfinished / f"plane_{method}.checkpoint",
-                    verbose=self._verbose,
-                )
-            except ValueError as error:
-                # A bend that stayed on the straight line spans no plane.
-                if "on one line" not in str(error):
-                    raise
-            else:
-                planes[method].save(self._folder / _plane_file(method))
-        return planes
-
-    def export(self, method: str, path: Path, count: int) -> dict[str, str]:
-        """SavedModels of evenly spaced points; name to folder, relative to the report's."""
-        positions = np.linspace(0, 1, count).tolist()
-        folders = export_points(
-            path,
-            self._folder / "savedmodels" / method,
-            positions,
-            batch_norm_data=self._splits.get("train"),
-        )
-        return {
-            f"SavedModel at t = {t:.3g}": folder.relative_to(self._folder).as_posix()
-            for t, folder in zip(positions, folders, strict=True)
-        }
-
-    def write(self, comparison: Comparison) -> None:
-        """Write report, results and figures; what was kept to go on is not needed any more."""
-        write_figures(self._folder / "figures", comparison)
-        write_results(self._folder / "results.json", comparison)
-        write_html_report(self._folder / "report.html", comparison)
-        shutil.rmtree(self._unfinished, ignore_errors=True)
+            planes[method] = evaluate_plane(
+                paths[method],
+                splits,
+                resolution,
+                paths=line,
+                checkpoint=workspace.checkpoint(f"plane_{method}"),
+                verbose=workspace.verbose,
+            )
+        except ValueError as error:
+            # A bend that stayed on the straight line spans no plane.
+            if "on one line" not in str(error):
+                raise
+        else:
+            planes[method].save(folder / _plane_file(method))
+    return planes
 
 
-def _origin(start: keras.Model, end: keras.Model, splits: Any, seed: int) -> dict[str, Any]:
-    """What a path depends on besides its method."""
+def _export(
+    folder: pathlib.Path, method: str, path: Path, splits: Mapping[str, Any], count: int
+) -> dict[str, str]:
+    """SavedModels of evenly spaced points; name to folder, relative to the report's."""
+    positions = np.linspace(0, 1, count).tolist()
+    folders = export_points(
+        path, folder / "savedmodels" / method, positions, batch_norm_data=splits.get("train")
+    )
     return {
-        "start": {"name": start.name, "sha256": fingerprint(WeightSpace(start).read())},
-        "end": {"name": end.name, "sha256": fingerprint(WeightSpace(end).read())},
-        "data": {
-            name: {"sha256": fingerprint((x, y)), "examples": len(x)}
-            for name, (x, y) in splits.items()
-        },
-        "seed": seed,
-        "versions": versions(),
+        f"SavedModel at t = {t:.3g}": point.relative_to(folder).as_posix()
+        for t, point in zip(positions, folders, strict=True)
     }
-
-
-def _path_file(method: str) -> str:
-    return f"paths/{method}.path"
 
 
 def _plane_file(method: str) -> str:

@@ -1,0 +1,114 @@
+"""A folder that keeps paths and evaluations, so that a run that was killed goes on where it was."""
+
+import json
+import pathlib
+import shutil
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from mc_keras.connectors import Connector, connect
+from mc_keras.evaluation import PathReport, evaluate_path
+from mc_keras.paths import Path, load_path
+from mc_keras.provenance import versions
+from mc_keras.storage import PathLike, fingerprint
+from mc_keras.weight_space import WeightSpace
+
+
+class Workspace:
+    """Paths between two networks, made and measured in a folder.
+
+    Args:
+        folder: Where to write.
+        start: Network at `t = 0`.
+        end: Network at `t = 1`, of the same architecture.
+        splits: Split name to `(x, y)` in memory, as `checked_splits` returns them.
+        seed: Seed of everything random in the methods.
+        verbose: 1 for progress of each training and evaluation.
+
+    Attributes:
+        origin: JSON-able: what a path depends on besides its method.
+        verbose: As given.
+    """
+
+    def __init__(
+        self,
+        folder: PathLike,
+        start: keras.Model,
+        end: keras.Model,
+        splits: Mapping[str, Any],
+        *,
+        seed: int = 0,
+        verbose: int = 0,
+    ):
+        self._folder = pathlib.Path(folder)
+        self._start, self._end = start, end
+        self._splits = dict(splits)
+        self.verbose = verbose
+        self.origin: dict[str, Any] = {
+            "start": {"name": start.name, "sha256": fingerprint(WeightSpace(start).read())},
+            "end": {"name": end.name, "sha256": fingerprint(WeightSpace(end).read())},
+            "data": {
+                name: {"sha256": fingerprint((x, y)), "examples": len(x)}
+                for name, (x, y) in splits.items()
+            },
+            "seed": seed,
+            "versions": versions(),
+        }
+
+    def path_file(self, method: str) -> pathlib.Path:
+        """Where the path of a method is kept."""
+        return self._folder / "paths" / f"{method}.path"
+
+    def path(self, method: str, connector: Connector) -> Path:
+        """The path of an earlier run if it was made in the same way from the same, else a new one.
+
+        Args:
+            method: Name of the file.
+            connector: Makes the path.
+        """
+        try:
+            path = load_path(self.path_file(method))
+        except (OSError, ValueError):
+            path = None
+        if path is None or not self.made_by(connector, path.provenance):
+            path = connect(
+                self._start,
+                self._end,
+                connector,
+                self._splits,
+                seed=self.origin["seed"],
+                verbose=self.verbose,
+            )
+            path.save(self.path_file(method))
+        return path
+
+    def made_by(self, connector: Connector, provenance: Mapping[str, Any]) -> bool:
+        """Whether a provenance is that of this connector's path between these networks."""
+        takes_data = connector.needs_data or connector.uses_data
+        config = {"class": type(connector).__name__, **connector.get_config()}
+        expected = {
+            **self.origin,
+            "data": self.origin["data"].get("train") if takes_data else None,
+            "connector": json.loads(json.dumps(config)),
+        }
+        return all(provenance.get(key) == value for key, value in expected.items())
+
+    def measure(self, method: str, path: Path, num_points: int) -> PathReport:
+        """Evaluate a path, from where an earlier run was."""
+        return evaluate_path(
+            path,
+            self._splits,
+            num_points,
+            checkpoint=self.checkpoint(method),
+            verbose=self.verbose,
+        )
+
+    def checkpoint(self, name: str) -> pathlib.Path:
+        """File that holds how far an evaluation is."""
+        return self._folder / "unfinished" / f"{name}.checkpoint"
+
+    def finish(self) -> None:
+        """Remove what was kept to go on."""
+        shutil.rmtree(self._folder / "unfinished", ignore_errors=True)
