@@ -1,9 +1,15 @@
 """Training batches: shuffled, augmented, and the same whenever an epoch is repeated."""
 
+from typing import Literal
+
 import keras
 import numpy as np
 
 _PADDING = 4
+_BORDERS: dict[str, Literal["constant", "reflect"]] = {
+    "crop_flip": "constant",
+    "mirror_crop_flip": "reflect",
+}  # of numpy.pad
 
 
 class Batches(keras.utils.PyDataset):
@@ -16,7 +22,7 @@ class Batches(keras.utils.PyDataset):
         x: Images, `uint8`, shape `(n, height, width, channels)`.
         y: Labels, shape `(n,)`.
         batch_size: Images in a batch; the last one of an epoch may be smaller.
-        augmentation: `"none"` or `"crop_flip"`.
+        augmentation: `"none"`, `"crop_flip"` or `"mirror_crop_flip"`, see `Recipe`.
         seed: Non-negative integer.
 
     Attributes:
@@ -33,9 +39,10 @@ class Batches(keras.utils.PyDataset):
         seed: int = 0,
     ):
         super().__init__()
-        if augmentation not in ("none", "crop_flip"):
+        if augmentation not in ("none", *_BORDERS):
             raise ValueError(
-                f"`augmentation` must be 'none' or 'crop_flip'. Received: {augmentation!r}"
+                "`augmentation` must be 'none', 'crop_flip' or 'mirror_crop_flip'. "
+                f"Received: {augmentation!r}"
             )
         self._x, self._y = x, y
         self._batch_size = batch_size
@@ -59,25 +66,29 @@ class Batches(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         rows = self._order[index * self._batch_size : (index + 1) * self._batch_size]
         x = self._x[rows]
-        if self._augmentation == "crop_flip":
+        if self._augmentation != "none":
             # From 1: [seed, epoch, 0] would be the stream [seed, epoch] of the epoch's order.
-            x = crop_flip(x, np.random.default_rng([self._seed, self._epoch, index + 1]))
+            rng = np.random.default_rng([self._seed, self._epoch, index + 1])
+            x = crop_flip(x, rng, _BORDERS[self._augmentation])
         return x, self._y[rows]
 
 
-def crop_flip(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Cuts each image at a random place out of itself with black borders; mirrors half of them.
+def crop_flip(
+    images: np.ndarray, rng: np.random.Generator, borders: Literal["constant", "reflect"]
+) -> np.ndarray:
+    """Cuts each image at a random place out of itself with borders; mirrors half of them.
 
     Args:
         images: Shape `(n, height, width, channels)`.
         rng: Source of randomness.
+        borders: `"constant"`: black; `"reflect"`: the image mirrored at its edge.
 
     Returns:
         Array of the same shape and dtype.
     """
     count, height, width, _ = images.shape
-    borders = (_PADDING, _PADDING)
-    padded = np.pad(images, ((0, 0), borders, borders, (0, 0)))
+    width_of_borders = (_PADDING, _PADDING)
+    padded = np.pad(images, ((0, 0), width_of_borders, width_of_borders, (0, 0)), mode=borders)
     top, left = rng.integers(0, 2 * _PADDING + 1, size=(2, count, 1))
     rows = top + np.arange(height)
     columns = left + np.arange(width)

@@ -33,7 +33,9 @@ class Recipe:
             about 0.2: a one-cycle schedule.
         weight_decay: Decoupled, see above.
         augmentation: `"none"`, or `"crop_flip"`: images are padded with 4 black pixels on each
-            side, cut to their size at a random place, and mirrored half of the time.
+            side, cut to their size at a random place, and mirrored half of the time. Or
+            `"mirror_crop_flip"`, the same with the image mirrored at its edges instead of black,
+            which looks more like the images of the test.
         dtype_policy: Keras's dtype policy in training. Weights are float32 in any case.
         seeds: Seeds of the two ends of the zoo's pair.
     """
@@ -61,6 +63,16 @@ RECIPES = {
             dataset="digits",
             architecture="fully_connected",
             config={**_DIGITS, "hidden": (32, 32, 32)},
+            epochs=60,
+            batch_size=32,
+            learning_rate=0.05,
+            weight_decay=5e-3,
+        ),
+        Recipe(
+            name="fc1_digits",
+            dataset="digits",
+            architecture="fully_connected",
+            config={**_DIGITS, "hidden": (256,)},
             epochs=60,
             batch_size=32,
             learning_rate=0.05,

@@ -52,25 +52,33 @@ def test_augmentation_depends_on_seed_epoch_and_batch_only():
     assert (same_image[0][0] != before).any()
 
 
-def test_crops_are_windows_of_the_padded_image_mirrored_half_of_the_time():
-    x, _ = numbered(1)
-    padded = np.pad(x[0], ((4, 4), (4, 4), (0, 0)))
+@pytest.mark.parametrize("borders", ["constant", "reflect"])
+def test_crops_are_windows_of_the_padded_image_mirrored_half_of_the_time(borders):
+    x, _ = numbered(1, 9, 10)
+    padded = np.pad(x[0], ((4, 4), (4, 4), (0, 0)), mode=borders)
     windows = {}
     for top in range(9):
         for left in range(9):
-            window = padded[top : top + 5, left : left + 7]
+            window = padded[top : top + 9, left : left + 10]
             windows[window.tobytes()] = (top, left, False)
             windows[window[:, ::-1].tobytes()] = (top, left, True)
     assert len(windows) == 2 * 9 * 9
-    crops = crop_flip(x.repeat(4000, 0), np.random.default_rng(0))
-    assert crops.shape == (4000, 5, 7, 3)
+    crops = crop_flip(x.repeat(4000, 0), np.random.default_rng(0), borders)
+    assert crops.shape == (4000, 9, 10, 3)
     assert crops.dtype == np.uint8
     found = [windows[crop.tobytes()] for crop in crops]  # a KeyError is a crop that cannot be
     assert len(set(found)) == 2 * 9 * 9
     assert np.mean([mirrored for *_, mirrored in found]) == pytest.approx(0.5, abs=0.05)
 
 
+def test_borders_are_black_or_mirrored():
+    x = np.full((1, 8, 8, 1), 9, "uint8")
+    for augmentation, blackest in (("crop_flip", 0), ("mirror_crop_flip", 9)):
+        batches = Batches(x.repeat(50, 0), np.zeros(50), batch_size=50, augmentation=augmentation)
+        assert batches[0][0].min() == blackest
+
+
 def test_unknown_augmentation():
     x, y = numbered(3)
-    with pytest.raises(ValueError, match="must be 'none' or 'crop_flip'. Received: 'flip'"):
+    with pytest.raises(ValueError, match="or 'mirror_crop_flip'. Received: 'flip'"):
         Batches(x, y, batch_size=2, augmentation="flip")
