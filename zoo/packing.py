@@ -1,7 +1,6 @@
 """Puts trained pairs into a zoo folder: weights, card, manifest entry."""
 
 import dataclasses
-import json
 import os
 import pathlib
 from collections.abc import Mapping
@@ -10,7 +9,6 @@ from typing import Any
 import keras
 
 from mc_keras.storage import atomic_folder, sha256_of_file
-from mc_keras.zoo import training
 from mc_keras.zoo.card import card_text
 from mc_keras.zoo.datasets import DataSet, load_data
 from mc_keras.zoo.manifest import (
@@ -24,6 +22,7 @@ from mc_keras.zoo.manifest import (
     put_entry,
 )
 from mc_keras.zoo.pairs import read_weights
+from mc_keras.zoo.runs import architecture_of, read_run
 from mc_keras.zoo.verification import measure
 from mc_keras.zoo.weight_files import write_weights
 
@@ -74,7 +73,7 @@ def add(
     """
     zoo = pathlib.Path(zoo)
     before = load_manifest(zoo).entries if (zoo / FILE_NAME).exists() else {}
-    runs = {"start": _read_run(pathlib.Path(start)), "end": _read_run(pathlib.Path(end))}
+    runs = {"start": read_run(start), "end": read_run(end)}
     recipe = _common_recipe(runs)
     if (zoo / recipe["name"]).exists() and recipe["name"] not in before:
         raise ValueError(
@@ -82,10 +81,7 @@ def add(
             "another zoo folder."
         )
     data = load_data(recipe["dataset"], data_dir)
-    x, y = data.train
-    architecture = Architecture(
-        recipe["architecture"], x.shape[1:], int(y.max()) + 1, recipe["config"]
-    )
+    architecture = architecture_of(recipe, data.train)
     networks = {role: read_weights(architecture, runs[role]["file"]) for role in ROLES}
     with atomic_folder(zoo / recipe["name"]) as folder:
         metrics = _store(networks, architecture, data, folder)
@@ -132,20 +128,6 @@ def _entry(
         versions=runs["start"]["versions"],
         notes=before.notes if before else "",
     )
-
-
-def _read_run(folder: pathlib.Path) -> dict[str, Any]:
-    """The card of a finished run, and as `file` its weights."""
-    try:
-        card = json.loads((folder / training.CARD_FILE).read_text(encoding="utf-8"))
-        file = folder / training.WEIGHTS_FILE
-        if sha256_of_file(file) != card["weights"]["sha256"]:
-            raise ValueError(f"{file} was altered after the training: its sha256 is not the card's")
-    except (OSError, KeyError, ValueError) as error:
-        raise ValueError(
-            f"{folder} does not hold a finished run of mc-train ({error}); train it to its end."
-        ) from error
-    return {**card, "file": file}
 
 
 def _common_recipe(runs: Mapping[str, dict[str, Any]]) -> dict[str, Any]:

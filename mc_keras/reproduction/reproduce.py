@@ -1,0 +1,157 @@
+"""`reproduce`: measures the rows of a table, keeping what is done."""
+
+import datetime
+import pathlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import keras
+
+from mc_keras.evaluation import PathReport
+from mc_keras.evaluation.points import checked_splits
+from mc_keras.progress import ProgressBar
+from mc_keras.provenance import versions
+from mc_keras.reproduction.published import ENDS, Table
+from mc_keras.reproduction.result import SPLITS, Reproduction
+from mc_keras.reproduction.rows import available, chosen_rows, connector_of
+from mc_keras.reproduction.writing import write
+from mc_keras.storage import PathLike
+from mc_keras.weight_space import check_same_architecture
+from mc_keras.workspace import Workspace
+
+
+def reproduce(
+    table: Table,
+    pairs: Mapping[str, tuple[keras.Model, keras.Model]],
+    data: Any,
+    folder: PathLike,
+    *,
+    rows: Iterable[str] | None = None,
+    epochs: int = 30,
+    num_points: int = 61,
+    seed: int = 0,
+    keep_paths: bool = False,
+    about: Mapping[str, Any] | None = None,
+    verbose: int = 1,
+) -> Reproduction:
+    """Measure the rows of a published table on pairs of networks, and write them beside it.
+
+    Into the folder go `table.md`, `table.csv`, `table.json`, `table.png`, the accuracies along the
+    paths as `curves_<pair>_<split>.png`, and, below `pairs/<pair>`, a report for each row. A report
+    that is there is taken if it was made in the same way from the same networks and data, so rows
+    come in any order, in one run or in several, and a run that was killed goes on where it was. The
+    table has all rows that are done.
+
+    Args:
+        table: The table.
+        pairs: Name to start and end of each pair.
+        data: Splits `"train"` and `"test"`, as `(x, y)` or `tf.data.Dataset`.
+        folder: Where to write.
+        rows: Names of the rows to compute, those of further methods among them; all of the table
+            that there are methods for if not given. The end points are always computed.
+        epochs: Of the trained chains.
+        num_points: Positions at which a path is measured, besides its knots.
+        seed: Seed of everything random.
+        keep_paths: Whether the files of measured paths stay; they may be large.
+        about: JSON-able mapping to be kept in the results, such as `{"command": ...}`.
+        verbose: 0 silent, 1 a progress bar, 2 one for every training and evaluation.
+
+    Returns:
+        All rows that are done, as they were written.
+
+    Raises:
+        TypeError: If something is of the wrong kind.
+        ValueError: If there is no pair, no such method, or networks and data do not fit.
+        OSError: If the folder cannot be written. Files are whole or absent.
+    """
+    wanted = chosen_rows(table, rows)
+    if not pairs:
+        raise ValueError("There is nothing to measure: expected at least one pair of networks.")
+    for start, end in pairs.values():
+        check_same_architecture(start, end)
+    splits = checked_splits(next(iter(pairs.values()))[0], data)
+    if not set(SPLITS) <= set(splits):
+        raise ValueError(f"A table needs the splits 'train' and 'test', received {sorted(splits)}.")
+    splits = {split: splits[split] for split in SPLITS}
+    folder = pathlib.Path(folder)
+    bar = ProgressBar(table.name, len(pairs) * len(wanted), verbose=int(verbose == 1))
+    reports: dict[str, dict[str, PathReport]] = {}
+    made_of = {}
+    for pair, (start, end) in pairs.items():
+        workspace = Workspace(
+            folder / "pairs" / pair, start, end, splits, seed=seed, verbose=int(verbose == 2)
+        )
+        kept = _KeptReports(folder / "pairs" / pair, workspace, epochs, num_points)
+        for row in wanted:
+            reports.setdefault(row, {})[pair] = kept.load(row) or kept.make(row)
+            if not keep_paths:
+                workspace.path_file(row).unlink(missing_ok=True)
+            bar.add(1)
+        for row in kept.others(wanted):
+            report = kept.load(row)
+            if report is not None:
+                reports.setdefault(row, {})[pair] = report
+        made_of[pair] = {role: workspace.origin[role] for role in ("start", "end")}
+    result = Reproduction(
+        table,
+        # A row that some of the pairs lack would be a mean over other networks than its neighbours.
+        {row: by_pair for row, by_pair in reports.items() if len(by_pair) == len(pairs)},
+        {
+            **(about or {}),
+            "pairs": made_of,
+            "data": workspace.origin["data"],
+            "num_points": num_points,
+            "epochs_of_chains": epochs,
+            "seed": seed,
+            "versions": versions(),
+            "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        },
+    )
+    write(folder, result)
+    return result
+
+
+class _KeptReports:
+    """Reports on the paths of one pair, in a folder."""
+
+    def __init__(self, folder: pathlib.Path, workspace: Workspace, epochs: int, num_points: int):
+        self._folder = folder
+        self._workspace = workspace
+        self._epochs = epochs
+        self._num_points = num_points
+
+    def others(self, wanted: list[str]) -> list[str]:
+        """Rows of earlier runs."""
+        found = sorted(file.stem for file in self._folder.glob("*.json"))
+        return [row for row in found if available(row) and row not in wanted]
+
+    def load(self, row: str) -> PathReport | None:
+        """The report of an earlier run, if it would be the same now."""
+        try:
+            report = PathReport.load(self._file(row))
+        except (OSError, ValueError):
+            return None
+        provenance = report.metadata["provenance"]
+        measured_on = report.metadata["evaluation"]["data"]
+        splits = {name: data["sha256"] for name, data in self._workspace.origin["data"].items()}
+        same = (
+            self._workspace.made_by(connector_of(row, self._epochs), provenance)
+            and measured_on == splits
+            and report.metadata.get("num_points") == self._points(row)
+        )
+        return report if same else None
+
+    def make(self, row: str) -> PathReport:
+        """Find the path and measure it, from where an earlier run was."""
+        path = self._workspace.path(row, connector_of(row, self._epochs))
+        report = self._workspace.measure(row, path, self._points(row))
+        report.metadata["num_points"] = self._points(row)
+        report.save(self._file(row))
+        self._workspace.checkpoint(row).unlink(missing_ok=True)
+        return report
+
+    def _points(self, row: str) -> int:
+        return 2 if row == ENDS else self._num_points
+
+    def _file(self, row: str) -> pathlib.Path:
+        return self._folder / f"{row}.json"

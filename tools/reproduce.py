@@ -1,0 +1,170 @@
+"""Measure the tables of Anokhin and Yarotsky, 2020, again, beside the paper's numbers.
+
+    mc-reproduce --table=1 --dataset=mnist
+    mc-reproduce --table=2 --network=conv2fc1 --rows=linear,arc,ot
+    mc-reproduce --table=1 --dataset=cifar10 --runs=runs
+
+Prints the table (worst accuracy along the path, mean and standard deviation over the pairs of
+networks) and writes, to --output_dir: table.md, table.csv, table.json, table.png, the accuracies
+along the paths as curves_PAIR_SPLIT.png, and a report for each row and pair. Rows that are done are
+kept; a run that was killed goes on where it was when it is called again, and the rows may come in
+any order. The pairs are the zoo's and those that --pairs and --runs name.
+"""
+
+import shlex
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from absl import flags
+
+from mc_keras.tools import program
+
+if TYPE_CHECKING:
+    import keras
+
+    from mc_keras.reproduction import Table
+    from mc_keras.zoo.datasets import DataSet
+
+_TABLE = flags.DEFINE_enum("table", None, ["1", "2"], "Which table.", required=True)
+_DATASET = flags.DEFINE_enum("dataset", None, ["mnist", "cifar10"], "Which half of table 1.")
+_NETWORK = flags.DEFINE_enum(
+    "network", None, ["conv2fc1", "fc3", "vgg16", "resnet20"], "Which part of table 2."
+)
+_ROWS = flags.DEFINE_list(
+    "rows",
+    None,
+    "Rows to compute, by the name of the method, separated by commas; methods that are not in the "
+    "table too. Default: those of the table that there are methods for.",
+)
+_PAIRS = flags.DEFINE_list(
+    "pairs", [], "Further pairs, DIR_A:DIR_B,..., of folders that mc-train wrote."
+)
+_RUNS = flags.DEFINE_string(
+    "runs",
+    None,
+    "Folder of mc-train's runs: seeds that the zoo's pair has not are paired in order.",
+)
+_SOURCE = flags.DEFINE_string(
+    "source", None, "Folder or base URL of the zoo's pair. Default: as for mc-zoo fetch."
+)
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir", None, "Folder of prepared data sets. Default: TFDS_DATA_DIR, else that of TFDS."
+)
+_OUTPUT_DIR = flags.DEFINE_string(
+    "output_dir", None, "Folder to write to. Default: reproduced/TABLE, such as table1_mnist."
+)
+_NUM_POINTS = flags.DEFINE_integer(
+    "num_points", 61, "Positions at which a path is measured, besides its knots.", lower_bound=2
+)
+_EPOCHS = flags.DEFINE_integer(
+    "epochs", 30, "Epochs of the trained chains, Garipov (3) and (5).", lower_bound=1
+)
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of everything random.", lower_bound=0)
+_KEEP_PATHS = flags.DEFINE_boolean(
+    "keep_paths", default=False, help="Keep the files of measured paths; they may be large."
+)
+_VERBOSE = flags.DEFINE_integer(
+    "verbose",
+    1,
+    "0: silent, 1: a progress bar, 2: one for each training and evaluation.",
+    lower_bound=0,
+    upper_bound=2,
+)
+
+
+def main(argv: Sequence[str]) -> None:
+    del argv
+    _check_flags()
+    import mc_keras as mc
+    from mc_keras import reproduction
+    from mc_keras.reproduction.markdown import markdown_table
+    from mc_keras.reproduction.rows import chosen_rows
+    from mc_keras.zoo.recipes import get_recipe
+
+    table = (
+        reproduction.TABLE_1[_DATASET.value]
+        if _TABLE.value == "1"
+        else (reproduction.TABLE_2[_NETWORK.value])
+    )
+    chosen_rows(table, _ROWS.value)
+    if _ROWS.value is None:
+        for row in reproduction.missing_rows(table):
+            print(f"Left out: {row}; there is no method of this name.", file=sys.stderr)
+    data = mc.zoo.load_data(get_recipe(table.pair).dataset, data_dir=_DATA_DIR.value)
+    folder = _OUTPUT_DIR.value or f"reproduced/{table.name}"
+    result = reproduction.reproduce(
+        table,
+        _pairs(table, data),
+        data,
+        folder,
+        rows=_ROWS.value,
+        epochs=_EPOCHS.value,
+        num_points=_NUM_POINTS.value,
+        seed=_SEED.value,
+        keep_paths=_KEEP_PATHS.value,
+        about={"command": shlex.join(["mc-reproduce", *sys.argv[1:]])},
+        verbose=_VERBOSE.value,
+    )
+    print(markdown_table(result))
+    print(f"Table, figures and the reports on the paths are in {folder}.")
+
+
+def _check_flags() -> None:
+    for table, flag, other in (("1", _DATASET, _NETWORK), ("2", _NETWORK, _DATASET)):
+        if _TABLE.value == table and (flag.value is None or other.value is not None):
+            raise ValueError(
+                f"Table {table} is chosen by --{flag.name}, one of "
+                f"{', '.join(flags.FLAGS[flag.name].parser.enum_values)}, and not by "
+                f"--{other.name}."
+            )
+    if _ROWS.value == []:
+        raise ValueError("--rows is empty; name rows separated by commas.")
+
+
+def _pairs(table: "Table", data: "DataSet") -> "dict[str, tuple[keras.Model, keras.Model]]":
+    """The zoo's pair, if it has one, and those of trained runs."""
+    import mc_keras as mc
+    from mc_keras.zoo.manifest import manifest_of
+    from mc_keras.zoo.runs import finished_runs, load_run, read_run
+
+    pairs, zoo_seeds = {}, set()
+    if table.pair in manifest_of(_SOURCE.value).entries:
+        pair = mc.zoo.load_pair(table.pair, _SOURCE.value, verbose=_VERBOSE.value)
+        pairs[table.pair] = (pair.start, pair.end)
+        zoo_seeds = set(pair.info.seeds.values())
+    folders = []
+    for words in _PAIRS.value:
+        start, colon, end = words.partition(":")
+        if not (start and colon and end):
+            raise ValueError(f"A pair is two folders, DIR_A:DIR_B, received {words!r}.")
+        folders.append((start, end))
+    if _RUNS.value is not None:
+        runs = finished_runs(_RUNS.value, table.pair)
+        rest = [runs[seed] for seed in runs if seed not in zoo_seeds]
+        folders += zip(rest[::2], rest[1::2], strict=False)
+        if len(rest) % 2:
+            print(
+                f"Left out: {rest[-1]}; there is no further run to pair it with.", file=sys.stderr
+            )
+    for start, end in folders:
+        seeds = "-".join(str(read_run(folder)["seed"]) for folder in (start, end))
+        pairs[f"seeds{seeds}"] = (
+            load_run(start, table.pair, data.train),
+            load_run(end, table.pair, data.train),
+        )
+    if not pairs:
+        raise ValueError(
+            f"The zoo has no pair {table.pair!r}, and neither --pairs nor --runs names finished "
+            f"runs of that recipe: `mc-zoo train {table.pair} --zoo=my_zoo` trains a pair, for "
+            "--source=my_zoo."
+        )
+    return pairs
+
+
+def run() -> None:
+    program.run(main)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,69 @@
+"""Folders of finished trainings, as `mc-train` leaves them."""
+
+import json
+import os
+import pathlib
+from typing import Any
+
+import keras
+import numpy as np
+
+from mc_keras.storage import sha256_of_file
+from mc_keras.zoo import training
+from mc_keras.zoo.manifest import Architecture
+from mc_keras.zoo.pairs import read_weights
+
+
+def read_run(folder: str | os.PathLike[str]) -> dict[str, Any]:
+    """The card of a finished run, and as `file` its weights.
+
+    Raises:
+        ValueError: If the run is not finished, or its weights were altered.
+    """
+    folder = pathlib.Path(folder)
+    try:
+        card = json.loads((folder / training.CARD_FILE).read_text(encoding="utf-8"))
+        file = folder / training.WEIGHTS_FILE
+        if sha256_of_file(file) != card["weights"]["sha256"]:
+            raise ValueError(f"{file} was altered after the training: its sha256 is not the card's")
+    except (OSError, KeyError, ValueError) as error:
+        raise ValueError(
+            f"{folder} does not hold a finished run of mc-train ({error}); train it to its end."
+        ) from error
+    return {**card, "file": file}
+
+
+def load_run(
+    folder: str | os.PathLike[str], recipe: str, train: tuple[np.ndarray, np.ndarray]
+) -> keras.Model:
+    """The network of a finished run.
+
+    Args:
+        folder: Of the run.
+        recipe: Name of the recipe that it must be of.
+        train: The training split, images and labels.
+
+    Raises:
+        ValueError: If the run is not finished, was altered or is of another recipe.
+    """
+    run = read_run(folder)
+    if run["recipe"]["name"] != recipe:
+        raise ValueError(
+            f"{os.fspath(folder)} holds a run of the recipe {run['recipe']['name']!r}, not of "
+            f"{recipe!r}; choose another folder."
+        )
+    return read_weights(architecture_of(run["recipe"], train), run["file"])
+
+
+def architecture_of(recipe: dict[str, Any], train: tuple[np.ndarray, np.ndarray]) -> Architecture:
+    """The architecture that a recipe, as a card has it, gives for a training split."""
+    x, y = train
+    return Architecture(recipe["architecture"], x.shape[1:], int(y.max()) + 1, recipe["config"])
+
+
+def finished_runs(folder: str | os.PathLike[str], recipe: str) -> dict[int, pathlib.Path]:
+    """Seed to folder of the finished runs of a recipe below `folder`, as `mc-train` names them."""
+    found = {}
+    for card in sorted(pathlib.Path(folder).glob(f"{recipe}/*/{training.CARD_FILE}")):
+        found[int(read_run(card.parent)["seed"])] = card.parent
+    return dict(sorted(found.items()))
