@@ -13,6 +13,7 @@ from mc_keras._version import __version__ as __version__
 _SUBPACKAGES = (
     "connectors",
     "evaluation",
+    "flows",
     "layers",
     "models",
     "paths",
@@ -60,3 +61,4 @@ if "keras" in sys.modules:
     # `keras.saving.load_model` finds our classes only once they are registered; with Keras
     # already loaded this costs a few milliseconds, without it it would cost TensorFlow.
     importlib.import_module("mc_keras.models")
+    importlib.import_module("mc_keras.flows")

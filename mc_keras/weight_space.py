@@ -215,7 +215,7 @@ def check_same_architecture(start: keras.Model, end: keras.Model) -> None:
                 f"'{start.name}' and '{w.path}' of shape {tuple(w.shape)} in '{end.name}'; "
                 f"{advice}."
             )
-    difference = _first_difference(structure(start), structure(end))
+    difference = first_difference(structure(start), structure(end))
     if difference is not None:
         raise ValueError(
             f"The models '{start.name}' and '{end.name}' have weights of the same shapes, but "
@@ -289,7 +289,8 @@ def _stripped(value: Any, position: dict[str, int]) -> Any:
     return value
 
 
-def _first_difference(a: list[tuple[str, Any]], b: list[tuple[str, Any]]) -> str | None:
+def first_difference(a: list[tuple[str, Any]], b: list[tuple[str, Any]]) -> str | None:
+    """How the second of two structures differs from the first, or `None`."""
     if len(a) != len(b):
         return f"they have {len(a) - 1} and {len(b) - 1} layers"
     for index, ((kind, config), (other_kind, other_config)) in enumerate(zip(a, b, strict=True)):

@@ -21,6 +21,7 @@ ALLOWED = {
     "batch_norm": {"weight_space"},
     "paths": {"_version", "storage", "weight_space", "batch_norm", "data"},
     "units": {"weight_space"},
+    "flows": {"paths", "units", "weight_space"},
     "layers": {"paths", "weight_space"},
     "models": {"layers", "paths", "weight_space", "batch_norm", "data"},
     "connectors": {

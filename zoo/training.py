@@ -117,7 +117,7 @@ def _train(
         "seconds": round(seconds, 1),
         "created": time.strftime("%Y-%m-%d", time.gmtime()),
         "backend": keras.backend.backend(),
-        "versions": _versions(),
+        "versions": versions(),
         "weights": {
             "size": (folder / WEIGHTS_FILE).stat().st_size,
             "sha256": storage.sha256_of_file(folder / WEIGHTS_FILE),
@@ -144,7 +144,7 @@ def _fit(
     batches = Batches(
         *data.train, batch_size=recipe.batch_size, augmentation=recipe.augmentation, seed=seed
     )
-    _compile(model, recipe, steps=recipe.epochs * len(batches))
+    compile_model(model, recipe, steps=recipe.epochs * len(batches))
     checkpoint = Checkpoint(folder / CHECKPOINT_FILE, run)
     first_epoch = checkpoint.restore(model)
     log = folder / LOG_FILE
@@ -213,7 +213,8 @@ def measure(
     return metrics
 
 
-def _compile(model: keras.Model, recipe: Recipe, steps: int) -> None:
+def compile_model(model: keras.Model, recipe: Recipe, steps: int, **options: Any) -> None:
+    """Compiles a model with the recipe's optimizer and schedule over `steps` batches."""
     warmup = round(recipe.warmup * steps)
     schedule = keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=0.0 if warmup else recipe.learning_rate,
@@ -229,7 +230,7 @@ def _compile(model: keras.Model, recipe: Recipe, steps: int) -> None:
         )
     else:
         raise ValueError(f"`optimizer` must be 'sgd' or 'adam'. Received: {recipe.optimizer!r}")
-    model.compile(optimizer=optimizer, loss=_loss(), metrics=["accuracy"])
+    model.compile(optimizer=optimizer, loss=_loss(), metrics=["accuracy"], **options)
 
 
 def _loss() -> keras.losses.Loss:
@@ -246,7 +247,7 @@ def _dtype_policy(name: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
     """Versions of what computed the weights."""
     packages = {"mc_keras", "keras", "numpy", keras.backend.backend(), "tensorflow-datasets"}
     return {package: importlib.metadata.version(package) for package in sorted(packages)}

@@ -1,5 +1,6 @@
 """Path files: one archive with the architecture, the arrays and the provenance."""
 
+import importlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +23,9 @@ _KINDS: dict[str, type[Path]] = {
     "edits": EditsPath,
     "piecewise": PiecewisePath,
 }
+
+# Kinds of rooms that build on this one: loaded when a file holds them, never before.
+_KINDS_ELSEWHERE = {"transported": ("mc_keras.flows", "TransportedPath")}
 
 
 class ArrayStore:
@@ -106,10 +110,17 @@ def load_path(
     def load(item: Any) -> Any:
         if isinstance(item, str):
             return arrays[item]
-        segment = _KINDS[item["kind"]].rebuild(space, item, load)
+        segment = _kind(item["kind"]).rebuild(space, item, load)
         segment.method = item["method"]
         return segment
 
     path = load({"method": header["method"], **header["path"]})
     path.provenance = header["provenance"]
     return path
+
+
+def _kind(name: str) -> type[Path]:
+    if name in _KINDS_ELSEWHERE:
+        module, attribute = _KINDS_ELSEWHERE[name]
+        return getattr(importlib.import_module(module), attribute)
+    return _KINDS[name]
