@@ -134,11 +134,11 @@ RECIPES = {
             dataset="cifar10",
             architecture="conv2fc1",
             config={**_CIFAR10, "filters": (32, 64)},
-            epochs=40,
+            epochs=26,
             optimizer="adam",
             learning_rate=2e-3,
             weight_decay=0.05,
-            augmentation="crop_flip",
+            augmentation="mirror_crop_flip",
             dtype_policy="mixed_bfloat16",
         ),
         Recipe(
