@@ -1,0 +1,173 @@
+"""One run that measures and writes; killed, it goes on; rows that are done are kept."""
+
+import csv
+import json
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+
+import mc_keras as mc
+from mc_keras.reproduction import reproduce
+from tests.reproduction.conftest import TABLE
+
+SETTINGS = {"epochs": 1, "num_points": 5, "verbose": 0}
+
+
+class Killed(BaseException):
+    """Not an error that anything could catch."""
+
+
+def files(folder):
+    return {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
+
+
+def made(folder):
+    """When each report was written."""
+    return {n: p.stat().st_mtime_ns for n, p in files(folder).items() if n.startswith("pairs/")}
+
+
+@pytest.fixture
+def one(pairs):
+    return {"one": pairs["one"]}
+
+
+def test_a_run_writes_tables_figures_and_reports(reproduced):
+    folder, result = reproduced
+    assert result.rows == ["linear", "arc", "polychain", "polychain5", "ends"]
+    curves = [
+        f"curves_{pair}_{split}.png" for pair in ("one", "two") for split in ("train", "test")
+    ]
+    reports = [f"pairs/{pair}/{row}.json" for pair in ("one", "two") for row in result.rows]
+    tables = ["table.md", "table.csv", "table.json", "table.png"]
+    assert set(files(folder)) == {*curves, *reports, *tables}
+
+
+def test_the_files_hold_what_was_measured(reproduced):
+    folder, result = reproduced
+    record = json.loads((folder / "table.json").read_text())
+    assert record["provenance"]["command"] == "mc-reproduce --tiny"
+    assert set(record["provenance"]["pairs"]) == {"one", "two"}
+    lines = list(csv.DictReader((folder / "table.csv").open()))
+    assert [(line["row"], line["split"]) for line in lines] == [
+        (row, split) for row in result.rows for split in ("train", "test")
+    ]
+    for line in lines:
+        row, split = line["row"], line["split"]
+        here = result.figure(row, split)
+        written = record["rows"][row][split]
+        assert written["here"] == {"mean": here.mean, "sd": here.sd, "doubtful": False}
+        assert float(line["mean"]) == pytest.approx(here.mean, abs=6e-4)
+        assert float(line["gap"]) == pytest.approx(result.gap(row, split), abs=6e-4)
+        paper = result.published(row, split)
+        assert line["paper_mean"] == ("" if paper is None else f"{paper.mean:.3f}")
+        for pair, report in result.reports[row].items():
+            np.testing.assert_allclose(
+                record["rows"][row]["pairs"][pair][f"{split}_accuracy"],
+                100 * report[f"{split}_accuracy"],
+            )
+    assert record["rows"]["polychain5"]["connector"]["epochs"] == 1
+
+
+def test_rows_that_are_done_are_kept_and_rows_come_in_any_order(one, splits, tmp_path):
+    first = reproduce(TABLE, one, splits, tmp_path, rows=["arc"], **SETTINGS)
+    assert first.rows == ["arc", "ends"]
+    before = made(tmp_path)
+    second = reproduce(TABLE, one, splits, tmp_path, rows=["slerp", "linear"], **SETTINGS)
+    assert second.rows == ["linear", "arc", "slerp", "ends"]
+    after = made(tmp_path)
+    assert {name: after[name] for name in before} == before
+    third = reproduce(TABLE, one, splits, tmp_path, rows=["arc"], **SETTINGS)
+    assert third.rows == second.rows
+    assert made(tmp_path) == after
+    np.testing.assert_array_equal(third.worst("arc", "train"), first.worst("arc", "train"))
+
+
+def test_rows_made_in_another_way_are_not_taken(one, splits, pairs, tmp_path):
+    reproduce(TABLE, one, splits, tmp_path, rows=["polychain", "arc"], **SETTINGS)
+    for changes in ({"epochs": 2}, {"num_points": 4}, {"seed": 1}):
+        kept = reproduce(TABLE, one, splits, tmp_path, rows=["ends"], **SETTINGS | changes)
+        assert "polychain" not in kept.rows
+    fewer = {"train": splits["train"], "test": [array[:50] for array in splits["test"]]}
+    assert reproduce(TABLE, one, fewer, tmp_path, rows=[], **SETTINGS).rows == ["ends"]
+    other = {"one": pairs["two"]}
+    assert reproduce(TABLE, other, splits, tmp_path, rows=[], **SETTINGS).rows == ["ends"]
+
+
+@pytest.mark.slow
+def test_a_row_that_a_pair_lacks_is_not_averaged_over_the_others(one, pairs, splits, tmp_path):
+    reproduce(TABLE, one, splits, tmp_path, rows=["arc"], **SETTINGS)
+    both = reproduce(TABLE, pairs, splits, tmp_path, rows=["linear"], **SETTINGS)
+    assert both.rows == ["linear", "ends"]
+    assert reproduce(TABLE, pairs, splits, tmp_path, rows=["arc"], **SETTINGS).pairs == [*pairs]
+
+
+def test_a_run_that_was_killed_while_it_measured_goes_on(one, splits, tmp_path, monkeypatch):
+    whole = reproduce(TABLE, one, splits, tmp_path / "whole", rows=["polychain"], **SETTINGS)
+    folder = tmp_path / "killed"
+
+    def die(*arguments, **options):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mc_keras.evaluation.path_report.PathReport.save", die)
+        with pytest.raises(Killed):
+            reproduce(TABLE, one, splits, folder, rows=["polychain"], **SETTINGS)
+    left = {"pairs/one/paths/ends.path", "pairs/one/unfinished/ends.checkpoint"}
+    assert set(files(folder)) == left
+    reproduce(TABLE, one, splits, folder, rows=[], **SETTINGS)
+    with monkeypatch.context() as patch:
+        patch.setattr("mc_keras.evaluation.engine.Engine.run", die)
+        with pytest.raises(Killed):
+            reproduce(TABLE, one, splits, folder, rows=["polychain"], **SETTINGS)
+    path = folder / "pairs/one/paths/polychain.path"
+    trained = path.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr("mc_keras.connectors.CurveFitting.connect", die)  # never trained again
+        result = reproduce(
+            TABLE, one, splits, folder, rows=["polychain"], keep_paths=True, **SETTINGS
+        )
+    assert path.read_bytes() == trained
+    np.testing.assert_array_equal(
+        result.reports["polychain"]["one"]["train_loss"],
+        whole.reports["polychain"]["one"]["train_loss"],
+    )
+    assert not [name for name in files(folder) if "checkpoint" in name]
+
+
+@pytest.mark.slow
+def test_a_damaged_report_is_measured_again(one, splits, tmp_path):
+    first = reproduce(TABLE, one, splits, tmp_path, rows=["arc"], **SETTINGS)
+    file = tmp_path / "pairs/one/arc.json"
+    file.write_bytes(file.read_bytes()[:-100])
+    second = reproduce(TABLE, one, splits, tmp_path, rows=["arc"], **SETTINGS)
+    assert mc.PathReport.load(file).method == "arc"
+    np.testing.assert_array_equal(second.worst("arc", "test"), first.worst("arc", "test"))
+
+
+def test_paths_stay_when_asked_for(one, splits, tmp_path):
+    reproduce(TABLE, one, splits, tmp_path, rows=["arc"], keep_paths=True, **SETTINGS)
+    assert mc.load_path(tmp_path / "pairs/one/paths/arc.path").method == "arc"
+    shutil.rmtree(tmp_path / "pairs")
+    reproduce(TABLE, one, splits, tmp_path, rows=["arc"], **SETTINGS)
+    assert not [*pathlib.Path(tmp_path).rglob("*.path")]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"pairs": {}}, "at least one pair"),
+        ({"data": {"train": None}}, "needs the splits 'train' and 'test'"),
+        ({"rows": ["arcc"]}, "did you mean 'arc'"),
+    ],
+)
+def test_bad_arguments_are_refused_before_anything_is_written(
+    one, splits, tmp_path, changes, message
+):
+    arguments = {"pairs": one, "data": splits} | changes
+    if arguments["data"] is not splits:
+        arguments["data"] = {"train": splits["train"]}
+    with pytest.raises(ValueError, match=message):
+        reproduce(TABLE, folder=tmp_path / "out", **arguments, **SETTINGS)
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,27 @@
+"""From rows to connectors."""
+
+import pytest
+
+from mc_keras.reproduction.rows import chosen_rows, connector_of, missing_rows
+from tests.reproduction.conftest import TABLE
+
+
+def test_chains_have_the_papers_number_of_points_and_the_epochs_asked_for():
+    for row, points in (("polychain", 3), ("polychain5", 5)):
+        connector = connector_of(row, epochs=7)
+        assert connector.curve.num_control_points == points
+        assert connector.epochs == 7
+
+
+def test_rows_without_a_method_are_left_out():
+    assert missing_rows(TABLE) == ["by magic"]
+    assert chosen_rows(TABLE, None) == ["ends", "linear", "arc", "polychain", "polychain5"]
+
+
+def test_rows_come_once_in_any_order_and_the_ends_always():
+    assert chosen_rows(TABLE, ["slerp", "arc", "slerp", "ends"]) == ["ends", "slerp", "arc"]
+
+
+def test_an_unknown_row_suggests_the_nearest():
+    with pytest.raises(ValueError, match="There is no method 'arcc': did you mean 'arc'"):
+        chosen_rows(TABLE, ["arcc"])

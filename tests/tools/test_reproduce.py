@@ -1,0 +1,166 @@
+"""mc-reproduce: what it prints is what it measured, which pairs it takes, what it refuses."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+import mc_keras as mc
+from mc_keras.zoo import training
+
+# Several runs of `main` in one process, as TensorFlow takes seconds to load; table 1 of MNIST has
+# the zoo's networks on digits, which take no time.
+MANY = """
+import contextlib, io, json, sys
+from absl import flags
+from absl.testing import flagsaver
+from mc_keras import reproduction
+from mc_keras.tools import reproduce
+
+reproduction.TABLE_1["mnist"] = reproduction.TABLE_1["mnist"]._replace(pair="fc_digits")
+for words in json.load(sys.stdin):
+    printed, said = io.StringIO(), io.StringIO()
+    outputs = contextlib.redirect_stdout(printed), contextlib.redirect_stderr(said)
+    with flagsaver.flagsaver(), outputs[0], outputs[1]:
+        flags.FLAGS(["mc-reproduce", "--verbose=0", *words])
+        try:
+            reproduce.main([])
+            error = None
+        except Exception as caught:
+            error = [type(caught).__name__, str(caught)]
+    print(json.dumps([error, printed.getvalue(), said.getvalue()]))
+"""
+MNIST = ["--table=1", "--dataset=mnist"]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("reproduce")
+    trained = folder / "runs" / "fc_digits" / "seed2"
+    training.train("fc_digits", 2, trained, epochs=1, verbose=0)
+    card = json.loads((trained / "card.json").read_text())
+    # What the others hold makes no difference to which of them are taken.
+    for seed in (0, 3, 4):
+        copy = shutil.copytree(trained, trained.with_name(f"seed{seed}"))
+        (copy / "card.json").write_text(json.dumps(card | {"seed": seed}))
+    other = card | {"recipe": card["recipe"] | {"name": "conv_digits"}}
+    (shutil.copytree(trained, folder / "conv") / "card.json").write_text(json.dumps(other))
+    (folder / "empty").mkdir()
+    empty = {"schema_version": 1, "base_urls": [], "entries": {}}
+    (folder / "empty" / "manifest.json").write_text(json.dumps(empty))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def answers(place):
+    """Error, output and messages of each run."""
+    runs = place / "runs" / "fc_digits"
+    short = ["--rows=arc", "--num_points=3"]
+    words = {
+        "zoo": [*MNIST, *short, f"--output_dir={place / 'zoo'}"],
+        "kept": [*MNIST, "--rows=linear", "--num_points=3", f"--output_dir={place / 'zoo'}"],
+        "runs": [*MNIST, *short, f"--runs={place / 'runs'}", f"--output_dir={place / 'many'}"],
+        "pairs": [
+            *[*MNIST, *short, f"--pairs={runs / 'seed3'}:{runs / 'seed4'}"],
+            f"--output_dir={place / 'pairs'}",
+        ],
+        "no dataset": ["--table=1"],
+        "both": ["--table=2", "--network=fc3", "--dataset=mnist"],
+        "no row": [*MNIST, "--rows=arcc"],
+        "empty": [*MNIST, "--rows="],
+        "one folder": [*MNIST, f"--pairs={runs / 'seed3'}"],
+        "unfinished": [*MNIST, f"--pairs={runs / 'seed3'}:{runs / 'seed9'}"],
+        "other recipe": [*MNIST, f"--pairs={runs / 'seed3'}:{place / 'conv'}"],
+        "no networks": [*MNIST, f"--source={place / 'empty'}"],
+    }
+    result = subprocess.run(
+        [sys.executable, "-c", MANY],
+        input=json.dumps(list(words.values())),
+        capture_output=True,
+        text=True,
+        cwd=place,
+    )
+    assert result.returncode == 0, result.stderr
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    return dict(zip(words, lines, strict=True))
+
+
+def test_what_is_printed_is_what_is_measured(answers, place):
+    error, printed, _ = answers["zoo"]
+    assert error is None
+    assert (place / "zoo" / "table.md").exists()
+    pair, data = mc.zoo.load_pair("fc_digits"), mc.zoo.load_data("digits")
+    report = mc.evaluate_path(mc.connect(pair.start, pair.end, "arc"), data, 3, verbose=0)
+    train, test = (100 * report.worst(f"{split}_accuracy") for split in ("train", "test"))
+    ends = 50 * (report["test_accuracy"][0] + report["test_accuracy"][-1])
+    row = next(line for line in printed.splitlines() if line.startswith("| Arc |"))
+    assert [cell.strip() for cell in row.split("|")[2:8]] == [
+        f"{train:.2f}",
+        "97.89 ± 0.11",
+        f"{test:.2f}",
+        "97.03 ± 0.14",
+        f"{ends - test:.2f}",
+        "0.98",
+    ]
+    assert str(place / "zoo") in printed
+
+
+def test_a_later_run_adds_its_rows(answers, place):
+    assert re.findall(r"^\| (\w+)", answers["kept"][1], re.MULTILINE)[1:] == [
+        "Linear",
+        "Arc",
+        "End",
+    ]
+    assert (place / "zoo" / "table.md").read_text() in answers["kept"][1]
+
+
+def test_runs_are_paired_but_for_seeds_that_the_zoo_has(answers, place):
+    error, printed, said = answers["runs"]
+    assert error is None
+    assert "2 pairs (mean ± standard deviation) of networks: fc_digits, seeds2-3;" in printed
+    assert said.startswith(f"Left out: {place / 'runs' / 'fc_digits' / 'seed4'}; there is no")
+
+
+def test_pairs_are_taken_beside_the_zoos(answers, place):
+    record = json.loads((place / "pairs" / "table.json").read_text())
+    assert list(record["provenance"]["pairs"]) == ["fc_digits", "seeds3-4"]
+    assert answers["pairs"][0] is None
+
+
+@pytest.mark.parametrize(
+    ("case", "message"),
+    [
+        ("no dataset", "Table 1 is chosen by --dataset, one of mnist, cifar10, and not by"),
+        ("both", "Table 2 is chosen by --network, one of conv2fc1, fc3, vgg16, resnet20, and"),
+        ("no row", "There is no method 'arcc': did you mean 'arc'"),
+        ("empty", "--rows is empty"),
+        ("one folder", "A pair is two folders, DIR_A:DIR_B, received"),
+        ("unfinished", "does not hold a finished run"),
+        ("no networks", "`mc-zoo train fc_digits --zoo=my_zoo` trains a pair"),
+        ("other recipe", "holds a run of the recipe 'conv_digits', not of 'fc_digits'"),
+    ],
+)
+def test_bad_input_is_answered_in_a_sentence(answers, place, case, message):
+    error, printed, _ = answers[case]
+    assert error[0] == "ValueError"
+    assert message in error[1]
+    assert printed == ""
+    assert not (place / "reproduced").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.real_data
+def test_a_row_of_the_papers_first_table(tmp_path):
+    words = [*MNIST, "--rows=linear", "--num_points=3", f"--output_dir={tmp_path}"]
+    result = subprocess.run(
+        [sys.executable, "-m", "mc_keras.tools.reproduce", *words], capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+    record = json.loads((tmp_path / "table.json").read_text())
+    ends = record["rows"]["ends"]["pairs"]["fc_mnist"]["test_accuracy"]
+    metrics = mc.zoo.info("fc_mnist").metrics
+    expected = [100 * metrics[role]["test_accuracy"] for role in ("start", "end")]
+    assert ends == pytest.approx(expected, abs=0.02)
