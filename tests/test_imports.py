@@ -61,6 +61,7 @@ ALLOWED = {
         "workspace",
     },
     "reproduction": {
+        "_version",
         "connectors",
         "evaluation",
         "paths",
@@ -73,6 +74,7 @@ ALLOWED = {
         "workspace",
     },
     "zoo": {
+        "flows",
         "_version",
         "progress",
         "data",
