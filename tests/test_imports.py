@@ -21,11 +21,15 @@ ALLOWED = {
     "batch_norm": {"weight_space"},
     "paths": {"_version", "storage", "weight_space", "batch_norm", "data"},
     "units": {"weight_space"},
+    "adjustment": {"paths", "progress", "units", "weight_space"},
     "flows": {"paths", "units", "weight_space"},
     "layers": {"paths", "weight_space"},
     "models": {"layers", "paths", "weight_space", "batch_norm", "data"},
     "connectors": {
+        "adjustment",
+        "batch_norm",
         "data",
+        "flows",
         "models",
         "paths",
         "provenance",
@@ -33,6 +37,7 @@ ALLOWED = {
         "tasks",
         "units",
         "weight_space",
+        "zoo",
     },
     "evaluation": {
         "progress",

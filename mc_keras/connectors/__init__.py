@@ -4,17 +4,25 @@ from mc_keras.connectors.arc import Arc
 from mc_keras.connectors.base import Connector
 from mc_keras.connectors.connect import by_name, connect, names
 from mc_keras.connectors.curve_fitting import CurveFitting
+from mc_keras.connectors.feature_interpolation import FeatureInterpolation, Repair
+from mc_keras.connectors.learned import LearnedConnection
 from mc_keras.connectors.linear import Linear
 from mc_keras.connectors.optimal_transport import OptimalTransport
 from mc_keras.connectors.slerp import Slerp
+from mc_keras.connectors.weight_adjustment import Butterfly, WeightAdjustment
 
 __all__ = [
     "Arc",
+    "Butterfly",
     "Connector",
     "CurveFitting",
+    "FeatureInterpolation",
+    "LearnedConnection",
     "Linear",
     "OptimalTransport",
+    "Repair",
     "Slerp",
+    "WeightAdjustment",
     "by_name",
     "connect",
     "names",

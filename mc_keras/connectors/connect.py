@@ -11,9 +11,12 @@ import numpy as np
 from mc_keras.connectors.arc import Arc
 from mc_keras.connectors.base import Connector
 from mc_keras.connectors.curve_fitting import CurveFitting
+from mc_keras.connectors.feature_interpolation import FeatureInterpolation, Repair
+from mc_keras.connectors.learned import LearnedConnection
 from mc_keras.connectors.linear import Linear
 from mc_keras.connectors.optimal_transport import OptimalTransport
 from mc_keras.connectors.slerp import Slerp
+from mc_keras.connectors.weight_adjustment import Butterfly, WeightAdjustment
 from mc_keras.data import check_data, training_data
 from mc_keras.paths import Bezier, Path, PolygonalChain
 from mc_keras.provenance import versions
@@ -25,8 +28,20 @@ _NAMES: dict[str, Callable[[], Connector]] = {
     "arc": Arc,
     "slerp": Slerp,
     "bezier": lambda: CurveFitting(curve=Bezier(num_control_points=3)),
+    "alignment": lambda: OptimalTransport(end="permuted"),
     "ot": OptimalTransport,
+    "ot+repair": lambda: OptimalTransport(along=Repair()),
+    "linear+bfly": Butterfly,
+    "arc+bfly": lambda: Butterfly(Arc()),
+    "ot+bfly": lambda: Butterfly(OptimalTransport()),
+    "linear+wa": WeightAdjustment,
+    "arc+wa": lambda: WeightAdjustment(Arc()),
+    "ot+wa": lambda: WeightAdjustment(OptimalTransport(), num_breakpoints=5),
+    "best": lambda: OptimalTransport(match="auto", along=FeatureInterpolation()),
     "polychain": lambda: CurveFitting(curve=PolygonalChain(num_control_points=3)),
+    "rnvp_bijection": lambda: LearnedConnection(model="rnvp_bijection"),
+    "rnvp_flow": lambda: LearnedConnection(model="rnvp_flow"),
+    "iaf_flow": lambda: LearnedConnection(model="iaf_flow"),
 }
 
 

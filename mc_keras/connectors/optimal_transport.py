@@ -1,22 +1,27 @@
 """Optimal transport of the hidden units, and back to their own order."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from mc_keras.batch_norm import BatchNormEstimator
 from mc_keras.connectors.base import Connector
 from mc_keras.connectors.linear import Linear
 from mc_keras.connectors.permutation_stage import SlotEditor, Slots, half_free, one_slot, swaps
 from mc_keras.paths import Path, PiecewisePath
 from mc_keras.tasks import infer_loss
-from mc_keras.units import UnitGroup, match_units, permute_all
+from mc_keras.units import Matching, UnitGroup, match_units, permute_all
 from mc_keras.units.activations import second_moments
 from mc_keras.weight_space import WeightSpace, clone
 
 _RIDGE = 1e-4
 _BATCH = 500
+_MATCHES = ("weights", "activations", "both")
+# Where the loss of stage one is measured.
+_SCAN = (0.0, 0.125, 0.25, 0.5, 0.75, 0.875, 1.0)
 
 
 class OptimalTransport(Connector):
@@ -29,9 +34,10 @@ class OptimalTransport(Connector):
     Args:
         end: `"exact"`, or `"permuted"` to stop after stage one: the path then ends at the
             reordered network, which is the same function as the end.
-        along: Connector of stage one: `Linear()`, the default, or `Arc()`.
+        along: Connector of stage one: `Linear()` if not given.
         match: `"weights"`, `"activations"` or `"both"`, see `mc.units.match_units`; all but the
-            first need data.
+            first need data. `"auto"` for whichever gives stage one the lowest loss on the data,
+            `"weights"` without data.
         stage: How units are reordered: `"swaps"` of pairs along straight lines, as in the paper;
             `"one_slot"`, through the slot of one unit, freed by taking its outgoing weights away
             and refitting those of the others; `"half_free"`, the same with half of the slots, in
@@ -39,7 +45,8 @@ class OptimalTransport(Connector):
             without data. Groups in which a weight leads from unit to unit, as in recurrent layers,
             are always swapped.
         simultaneous_swaps: Number of swaps in one segment. Fewer, longer segments, a higher loss.
-        num_examples: Number of examples, from the first on, for refitting and for the loss.
+        num_examples: Number of examples, from the first on, for matching, for refitting and for the
+            loss; stage one has them all.
 
     Raises:
         ValueError: If an option is unknown or out of range.
@@ -49,7 +56,6 @@ class OptimalTransport(Connector):
         freed of their outgoing weights.
     """
 
-    name = "ot"
     uses_data = True
 
     def __init__(
@@ -57,13 +63,18 @@ class OptimalTransport(Connector):
         *,
         end: Literal["exact", "permuted"] = "exact",
         along: Connector | None = None,
-        match: Literal["weights", "activations", "both"] = "weights",
+        match: Literal["auto", "weights", "activations", "both"] = "weights",
         stage: Literal["auto", "swaps", "one_slot", "half_free"] = "auto",
         simultaneous_swaps: int = 1,
         num_examples: int = 2000,
     ):
         if end not in ("exact", "permuted"):
             raise ValueError(f"OptimalTransport takes end='exact' or 'permuted', not end={end!r}.")
+        if match not in ("auto", *_MATCHES):
+            raise ValueError(
+                "OptimalTransport takes match='auto', 'weights', 'activations' or 'both', not "
+                f"match={match!r}."
+            )
         if stage not in ("auto", "swaps", "one_slot", "half_free"):
             raise ValueError(
                 "OptimalTransport takes stage='auto', 'swaps', 'one_slot' or 'half_free', not "
@@ -82,6 +93,19 @@ class OptimalTransport(Connector):
         self.num_examples = num_examples
 
     @property
+    def name(self) -> str:  # type: ignore[override]
+        """`"ot"`, or `"alignment"` if it stops there, and what `along` adds to a straight line."""
+        line, _, added = self.along.name.partition("+")
+        parts = ["ot" if self.end == "exact" else "alignment"]
+        parts += [] if line == "linear" else [line]
+        return "+".join([*parts, added] if added else parts)
+
+    @property
+    def needs_data(self) -> bool:  # type: ignore[override]
+        """See `Connector`."""
+        return self.along.needs_data
+
+    @property
     def reaches_end(self) -> bool:  # type: ignore[override]
         """See `Connector`."""
         return self.end == "exact"
@@ -97,38 +121,55 @@ class OptimalTransport(Connector):
         verbose: int = 0,
     ) -> Path:
         """See `Connector`."""
-        if data is None and (self.match != "weights" or self.stage in ("one_slot", "half_free")):
+        if data is None and (self.match in _MATCHES[1:] or self.stage in ("one_slot", "half_free")):
             raise ValueError(
                 f"OptimalTransport(match={self.match!r}, stage={self.stage!r}) needs data: pass "
                 "data=(x, y), or match by weights and reorder by swaps."
             )
-        if data is not None:
-            data = tuple(array[: self.num_examples] for array in data)
+        few = None if data is None else tuple(array[: self.num_examples] for array in data)
+        measure = None if few is None else _Measure(space, few)
+        tried = []
+        for match in _MATCHES if self.match == "auto" else (self.match,):
+            if match != "weights" and few is None:
+                break
+            matching, reordered = self._reordered(start, end, match, few, seed)
+            first = self.along.connect(
+                space, start, reordered.model, data, seed=seed, verbose=verbose
+            )
+            tried.append((matching, reordered, first))
+        chosen = 0
+        if measure is not None and len(tried) > 1:
+            chosen = int(np.argmin([measure.worst(path, _SCAN) for _, _, path in tried]))
+        matching, reordered, first = tried[chosen]
+        editor = SlotEditor(space, reordered.read(), reordered.read_state())
+        if self.end == "exact":
+            moments: list[NDArray | None] = [None] * len(matching.groups)
+            if few is not None and self.stage != "swaps":
+                moments = second_moments(end, few[0])
+            if self.stage != "auto":
+                measure = None
+            limit = 0.0 if measure is None else measure.worst(first, _SCAN)
+            # The last group to be permuted is the first to be put back.
+            triples = zip(matching.groups, matching.permutations, moments, strict=True)
+            for group, order, moment in reversed(list(triples)):
+                if not np.array_equal(order, np.arange(group.size)):
+                    self._reorder(editor, group, order, moment, measure, limit)
+        if not editor.segments:
+            return first
+        return PiecewisePath([first, editor.path()], [0.0, 0.5, 1.0])
+
+    def _reordered(
+        self, start: keras.Model, end: keras.Model, match: Any, data: Any, seed: int
+    ) -> tuple[Matching, WeightSpace]:
+        """The matching, and a copy of the end with its units in that order."""
         x = None if data is None else data[0]
-        matching = match_units(start, end, by=self.match, x=x, seed=seed)
+        matching = match_units(start, end, by=match, x=x, seed=seed)
         b = WeightSpace(end)
         reordered = WeightSpace(clone(end))
         reordered.write(
             *permute_all(matching.groups, matching.permutations, b.read(), b.read_state())
         )
-        first = self.along.connect(space, start, reordered.model, data, seed=seed, verbose=verbose)
-        editor = SlotEditor(space, reordered.read(), reordered.read_state())
-        if self.end == "exact":
-            moments: list[NDArray | None] = [None] * len(matching.groups)
-            if x is not None and self.stage != "swaps":
-                moments = second_moments(end, x)
-            measure = _Measure(space, data, first) if self._measures(data) else None
-            # The last group to be permuted is the first to be put back.
-            triples = zip(matching.groups, matching.permutations, moments, strict=True)
-            for group, order, moment in reversed(list(triples)):
-                if not np.array_equal(order, np.arange(group.size)):
-                    self._reorder(editor, group, order, moment, measure)
-        if not editor.segments:
-            return first
-        return PiecewisePath([first, editor.path()], [0.0, 0.5, 1.0])
-
-    def _measures(self, data: Any) -> bool:
-        return self.stage == "auto" and data is not None
+        return matching, reordered
 
     def _reorder(
         self,
@@ -137,30 +178,42 @@ class OptimalTransport(Connector):
         order: NDArray[np.int64],
         moment: NDArray | None,
         measure: "_Measure | None",
+        limit: float,
     ) -> None:
-        """Put the units of one group into their own slots."""
-        free_stages = {"half_free": (group.size + 1) // 2, "one_slot": 1}
-        if self.stage in free_stages:
-            free_stages = {self.stage: free_stages[self.stage]}
-        elif measure is None:
-            free_stages = {}
+        """Put the units of one group into their own slots.
+
+        Swaps are tried only where a freed slot costs more than `limit`, the loss of stage one.
+        """
+        number = {"half_free": (group.size + 1) // 2, "one_slot": 1}
         tried = []
-        for stage, number in free_stages.items():
+        for stage in self._free_stages(measure):
             fork = editor.fork()
             slots = Slots(group, fork)
             if not (slots.separate and slots.axes["in"] and slots.axes["out"]):
                 break
-            free, compensation = _choose_free(slots, order, moment, number)
+            free, compensation = _choose_free(slots, order, moment, number[stage])
             (half_free if stage == "half_free" else one_slot)(slots, order, free, compensation)
-            loss = 0.0 if measure is None else measure.worst(fork)
-            tried.append((loss, fork))
-            if measure is None or loss <= measure.limit:
-                editor.append(fork)
-                return
-        fork = editor.fork()
-        swaps(Slots(group, fork), order, self.simultaneous_swaps)
-        tried.append((0.0 if measure is None else measure.worst(fork), fork))
+            tried.append((self._loss(fork, measure), fork))
+        if not tried or min(loss for loss, _ in tried) > limit:
+            fork = editor.fork()
+            swaps(Slots(group, fork), order, self.simultaneous_swaps)
+            tried.append((self._loss(fork, measure), fork))
         editor.append(min(tried, key=lambda pair: pair[0])[1])
+
+    def _free_stages(self, measure: "_Measure | None") -> tuple[str, ...]:
+        if self.stage == "auto":
+            return () if measure is None else ("half_free", "one_slot")
+        return () if self.stage == "swaps" else (self.stage,)
+
+    @staticmethod
+    def _loss(editor: SlotEditor, measure: "_Measure | None") -> float:
+        """The highest loss in the middle of some segments, and where the first one ends."""
+        if measure is None:
+            return 0.0
+        path = editor.path()
+        count = path.num_segments
+        middles = np.unique(np.linspace(0, count - 1, 4).round()) + 0.5
+        return measure.worst(path, [*(middles / count).tolist(), 1 / count])
 
 
 def _choose_free(
@@ -187,31 +240,25 @@ def _choose_free(
 
 
 class _Measure:
-    """The loss on the data, at a few positions of a path.
+    """The loss on the data, at a few positions of a path, batch-norm statistics measured there.
 
     Args:
         space: Weight space of the architecture.
         data: `(x, y)`.
-        first: Stage one, which says what loss is good enough.
-
-    Attributes:
-        limit: The highest loss on stage one.
     """
 
-    def __init__(self, space: WeightSpace, data: tuple[NDArray, NDArray], first: Path):
+    def __init__(self, space: WeightSpace, data: tuple[NDArray, NDArray]):
         self.space, (self.x, self.y) = space, data
         self.loss = infer_loss(space.model, self.y)
-        self.limit = max(self._at(first, t) for t in (0.0, 0.25, 0.5, 0.75, 1.0))
+        self.batch_norm = BatchNormEstimator(space.model, self.x)
 
-    def worst(self, editor: SlotEditor) -> float:
-        """The highest loss in the middle of some segments, and where the first one ends."""
-        path = editor.path()
-        count = path.num_segments
-        middles = np.unique(np.linspace(0, count - 1, 6).round()) + 0.5
-        return max(self._at(path, t) for t in [*(middles / count).tolist(), 1 / count])
+    def worst(self, path: Path, positions: Sequence[float]) -> float:
+        """The highest loss."""
+        return max(self._at(path, t) for t in positions)
 
     def _at(self, path: Path, t: float) -> float:
-        point, state = path(t), path.state(t)
+        point = path(t)
+        state = self.batch_norm(point, path.state(t))
         total = 0.0
         for begin in range(0, len(self.x), _BATCH):
             x, y = self.x[begin : begin + _BATCH], self.y[begin : begin + _BATCH]

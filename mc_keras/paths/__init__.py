@@ -5,6 +5,7 @@ from mc_keras.paths.base import Path
 from mc_keras.paths.coefficients import (
     Bezier,
     Coefficients,
+    Constant,
     GreatCircle,
     Line,
     PolygonalChain,
@@ -18,6 +19,7 @@ __all__ = [
     "AffinePath",
     "Bezier",
     "Coefficients",
+    "Constant",
     "EditsPath",
     "GreatCircle",
     "Line",

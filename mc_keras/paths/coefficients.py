@@ -49,6 +49,16 @@ class Coefficients(abc.ABC):
         return cls(**config)
 
 
+class Constant(Coefficients):
+    """Stays at its only control point: `c(t) = (1)`."""
+
+    num_control_points = 1
+
+    def __call__(self, t: Any) -> list[Any]:
+        """See the base class."""
+        return [1.0 + 0.0 * t]
+
+
 class Line(Coefficients):
     """Straight line: `c(t) = (1 - t, t)`.
 
@@ -223,7 +233,8 @@ def _functions_for(t: Any) -> Any:
 
 
 _KINDS: dict[str, type[Coefficients]] = {
-    kind.__name__: kind for kind in (Line, QuarterArc, GreatCircle, Bezier, PolygonalChain)
+    kind.__name__: kind
+    for kind in (Constant, Line, QuarterArc, GreatCircle, Bezier, PolygonalChain)
 }
 
 

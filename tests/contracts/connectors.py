@@ -1,7 +1,17 @@
 """One row for each connection method."""
 
 import mc_keras as mc
-from mc_keras.connectors import Arc, CurveFitting, Linear, OptimalTransport, Slerp
+from mc_keras.connectors import (
+    Arc,
+    Butterfly,
+    CurveFitting,
+    FeatureInterpolation,
+    Linear,
+    OptimalTransport,
+    Repair,
+    Slerp,
+    WeightAdjustment,
+)
 
 CONNECTORS = {
     "linear": Linear(),
@@ -14,6 +24,22 @@ CONNECTORS = {
     "optimal transport by swaps along an arc": OptimalTransport(along=Arc(), stage="swaps"),
     "optimal transport through one slot": OptimalTransport(stage="one_slot"),
     "optimal transport through half of the slots": OptimalTransport(stage="half_free"),
+    "butterflies along lines": Butterfly(),
+    "butterflies along arcs": Butterfly(Arc()),
+    "butterflies by optimal transport": Butterfly(OptimalTransport()),
+    "weight adjustment": WeightAdjustment(num_breakpoints=3),
+    "weight adjustment along an arc": WeightAdjustment(Arc(), num_breakpoints=3),
+    "weight adjustment to the start": WeightAdjustment(target="start", num_breakpoints=3),
+    "weight adjustment to the end": WeightAdjustment(target="end", num_breakpoints=3),
+    "weight adjustment without a prior": WeightAdjustment(num_breakpoints=3, pseudo_inverse=True),
+    "weight adjustment by optimal transport": WeightAdjustment(
+        OptimalTransport(), num_breakpoints=2
+    ),
+    "rescaling": OptimalTransport(along=Repair(num_knots=3)),
+    "feature interpolation": OptimalTransport(
+        match="auto", along=FeatureInterpolation(num_knots=3)
+    ),
+    "feature interpolation along an arc": FeatureInterpolation(Arc(), num_knots=4),
     "bezier": CurveFitting(curve=mc.Bezier(3), epochs=2),
     "bezier of order 3": CurveFitting(curve=mc.Bezier(4), epochs=2, weight_decay=1e-4),
     "polychain": CurveFitting(curve=mc.PolygonalChain(3), epochs=2, num_strata=1),

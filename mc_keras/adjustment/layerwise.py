@@ -1,0 +1,406 @@
+"""Layer after layer: the weights of the start give way to those of the end from the input on."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mc_keras.adjustment.linear_layers import LinearLayer
+from mc_keras.adjustment.networks import Network, blocks, mixture, num_affordable
+from mc_keras.adjustment.normal_equations import NormalEquations
+from mc_keras.adjustment.program import Program
+from mc_keras.adjustment.sequential import put_solution
+from mc_keras.paths import (
+    AffinePath,
+    Coefficients,
+    Constant,
+    Line,
+    Path,
+    PiecewisePath,
+    PolygonalChain,
+    QuarterArc,
+)
+from mc_keras.progress import ProgressBar
+from mc_keras.units import unit_groups
+from mc_keras.weight_space import WeightSpace
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Stepwise:
+    """How a path goes layer by layer.
+
+    Attributes:
+        refit: Whether the next layers are solved for all along a leg, or only at its end and taken
+            there together with the layer, unit by unit.
+        arc: Whether units move along arcs through their mean, or along straight lines.
+        target: What the output layer is fitted to: the outputs of the `"start"`, of the `"end"`,
+            or the `"blend"` of both along the last leg.
+        num_breakpoints: Points of a leg at which is solved, both ends included.
+        ridge: See `NormalEquations.solve`.
+        pseudo_inverse: Solve without a prior, by the pseudo-inverse; each leg then begins with a
+            segment that leads to the first solution.
+        num_positions: Most output positions of a convolution that are used of each example.
+        seed: Of the choice of positions.
+    """
+
+    refit: bool = True
+    arc: bool = False
+    target: str = "blend"
+    num_breakpoints: int = 9
+    ridge: float = 1e-4
+    pseudo_inverse: bool = False
+    num_positions: int = 16
+    seed: int = 0
+
+
+@dataclasses.dataclass
+class _Step:
+    """One linear layer, and what moves with it.
+
+    Attributes:
+        linear: Number of the call of the layer.
+        begin: Number of the first call whose weights move.
+        moved: Numbers of the variables that go from the start's to the end's.
+        states: Numbers of the state variables that go with them.
+        consumers: Numbers of the calls of linear layers that read what moves, past no other linear
+            layer.
+    """
+
+    linear: int
+    begin: int
+    moved: list[int]
+    states: list[int]
+    consumers: list[int]
+
+
+def layerwise_path(
+    space: WeightSpace,
+    ends: tuple[Sequence[NDArray], Sequence[NDArray]],
+    states: tuple[Sequence[NDArray], Sequence[NDArray]],
+    x: NDArray,
+    how: Stepwise,
+    *,
+    verbose: int = 0,
+) -> Path:
+    """The path on which one linear layer after the other moves, and those that read it make good.
+
+    In the leg of a layer everything before it is the end's, everything after it is the start's, or
+    adjusted: linear layers that read what moves are solved for what their activations were given
+    at the start. In a chain that is the next layer; behind a residual connection it is every layer
+    that reads the stream until the next linear layer on it. Other layers with weights, such as
+    batch norm, move with the linear layer before them.
+
+    Args:
+        space: Weight space of the architecture.
+        ends: The points at 0 and 1.
+        states: Their states.
+        x: Inputs of shape `(N, ...)`; as many of the first as fit into memory are used.
+        how: The options.
+        verbose: 1 for a progress bar.
+
+    Raises:
+        ValueError: If the graph cannot be followed, or a feature is not finite.
+
+    Reference:
+        Anokhin and Yarotsky, 2020, sections 3.5 and 4.1.
+    """
+    walk = _Walk(space, ends, states, x, how)
+    bar = ProgressBar("adjusting", walk.num_units, verbose=verbose)
+    legs = [leg for step in range(len(walk.steps)) for leg in walk.legs(step, bar)]
+    if len(legs) == 1:
+        return legs[0]
+    return PiecewisePath(legs, np.linspace(0, 1, len(legs) + 1).tolist())
+
+
+class _Walk:
+    """The network on its way from the start to the end."""
+
+    def __init__(
+        self,
+        space: WeightSpace,
+        ends: tuple[Sequence[NDArray], Sequence[NDArray]],
+        states: tuple[Sequence[NDArray], Sequence[NDArray]],
+        x: NDArray,
+        how: Stepwise,
+    ):
+        self.space, self.how = space, how
+        self.program = Program(space.model)
+        self.variables = {id(v): i for i, v in enumerate(space.variables)}
+        self.steps = self._steps()
+        self.x = x[: num_affordable(self.program, 4)]
+        self.point, self.end = list(ends[0]), list(ends[1])
+        self.state, self.end_state = list(states[0]), list(states[1])
+        rng = np.random.default_rng(how.seed)
+        self.layers = {
+            step.linear: LinearLayer(
+                self.program.calls[step.linear].op,
+                self.variables,
+                self.program.calls[step.linear].shape,
+                how.num_positions,
+                rng,
+            )
+            for step in self.steps
+        }
+        self.last = max(self.layers)
+        # The last leg in which the output layer is solved for: there it goes over to the end.
+        readers = [k for k, step in enumerate(self.steps) if self.last in step.consumers]
+        self.turning = readers[-1] if readers else -1
+        wanted = {n for k, step in enumerate(self.steps) if self._times(k) for n in step.consumers}
+        self.goals = self._targets(ends[0], states[0], wanted)
+        self.end_goal: list[NDArray] = []
+        if how.target != "start" and how.refit:
+            self.end_goal = self._targets(ends[1], states[1], {self.last})[self.last]
+        # The end's network, run up to the layer that moves.
+        self.front = Network(space, ends[1], states[1], {self.program.input: self.x})
+        self.reached = 0
+
+    @property
+    def num_units(self) -> int:
+        """Number of solutions, for a progress bar."""
+        return sum(len(self._times(k)) * len(step.consumers) for k, step in enumerate(self.steps))
+
+    def _steps(self) -> list[_Step]:
+        states = {id(v): i for i, v in enumerate(self.space.state_variables)}
+        calls = self.program.calls
+        linear = [n for n, call in enumerate(calls) if call.is_linear]
+        if not linear:
+            raise ValueError(
+                f"The model '{self.space.model.name}' has no Dense or convolution layer whose "
+                "weights could be solved for: use 'linear', 'arc' or a trained curve."
+            )
+        steps = [_Step(n, n, [], [], []) for n in linear]
+        # For each slot, the steps that it depends on past no other linear layer.
+        origins: dict[int, set[int]] = {self.program.input: set()}
+        for number, call in enumerate(calls):
+            k = max((i for i, n in enumerate(linear) if n <= number), default=0)
+            step = steps[k]
+            own = {id(v) for v in call.weights}
+            moved = [self.variables[v] for v in own if v in self.variables]
+            if moved:
+                step.moved += sorted(moved)
+                step.begin = min(step.begin, number)
+            step.states += sorted(states[v] for v in own if v in states)
+            read = set().union(*(origins[slot] for slot in call.inputs))
+            if number in linear:
+                for origin in read - {k}:
+                    steps[origin].consumers.append(number)
+                read = {k}
+            elif moved:
+                read = read | {k}
+            origins.update(dict.fromkeys(call.outputs, read))
+        return steps
+
+    def _targets(
+        self, point: Sequence[NDArray], state: Sequence[NDArray], wanted: set[int]
+    ) -> dict[int, list[NDArray]]:
+        """What the activations of linear layers are given by a network, in rows, block by block."""
+        network = Network(self.space, point, state, {self.program.input: self.x})
+        found = {}
+        for number, call in enumerate(self.program.calls):
+            if number in self.layers:
+                layer = self.layers[number]
+                outputs = network.own_linear(layer, call)
+                if number in wanted:
+                    found[number] = [
+                        layer.targets(outputs[part], part.start) for part in blocks(len(outputs))
+                    ]
+                network.activate(call, outputs)
+            else:
+                network.run(call)
+            network.forget(self.program, number)
+        return found
+
+    def _times(self, k: int) -> list[float]:
+        """Where along a leg is solved."""
+        step = self.steps[k]
+        if not step.consumers:
+            return []
+        if not self.how.refit:
+            return [] if step.consumers == [self.last] else [1.0]
+        times = np.linspace(0, 1, self.how.num_breakpoints).tolist()
+        turns = self.how.target == "end" and k == self.turning
+        return times if self.how.pseudo_inverse or turns else times[1:]
+
+    def legs(self, k: int, bar: ProgressBar) -> list[AffinePath]:
+        """The segments in which step `k` is made; none where nothing is left to move."""
+        step = self.steps[k]
+        starts = list(self.point), list(self.state)
+        solved = sorted({v for n in step.consumers for v in self._own(n)})
+        times = self._times(k)
+        points = self._solutions(k, times, bar) if times else []
+        over = k == self.turning and (self.how.target != "start" or not self.how.refit)
+        for number in step.moved:
+            self.point[number] = self.end[number]
+        for number in step.states:
+            self.state[number] = self.end_state[number]
+        if points:
+            for number in solved:
+                self.point[number] = points[-1][number]
+        if over:
+            for number in self._own(self.last):
+                self.point[number] = self.end[number]
+                if points:
+                    points[-1][number] = self.end[number]
+        moves = [v for v in step.moved if self.point[v] is not starts[0][v]]
+        if not moves and not solved:
+            return []
+        legs = []
+        if points and times[0] == 0.0:
+            # To the first solution, before the layer itself moves.
+            first = list(starts[0])
+            for number in solved:
+                first[number] = points[0][number]
+            legs.append(self._leg(starts[0], first, [], solved, [first], starts[1], starts[1]))
+            starts, points = (first, starts[1]), points[1:]
+        if not self.how.refit:
+            moves, points = sorted({*moves, *solved}), []
+        legs.append(
+            self._leg(
+                starts[0],
+                self.point,
+                moves,
+                solved if points else [],
+                points,
+                starts[1],
+                list(self.state),
+                k,
+            )
+        )
+        return legs
+
+    def _own(self, number: int) -> list[int]:
+        layer = self.layers[number]
+        return [layer.kernel] if layer.bias is None else [layer.kernel, layer.bias]
+
+    def _leg(
+        self,
+        start: Sequence[NDArray],
+        end: Sequence[NDArray],
+        moves: Sequence[int],
+        solved: Sequence[int],
+        points: Sequence[Sequence[NDArray]],
+        start_state: list[NDArray],
+        end_state: list[NDArray],
+        k: int | None = None,
+    ) -> AffinePath:
+        means = {} if k is None or not self.how.arc else self._means(k, start, end, moves)
+        count = max(len(points) + 1, 3)
+        control: list[list[NDArray | None]] = [list(start)]
+        control += [[None] * len(start) for _ in range(count - 1)]
+        chain = PolygonalChain(len(points) + 1) if points else _LINE
+        coefficients: list[Coefficients] = [_STILL] * len(start)
+        for i in moves:
+            coefficients[i] = _ARC if i in means else _LINE
+            control[1][i] = end[i]
+            if i in means:
+                control[2][i] = means[i]
+        for i in solved:
+            coefficients[i] = chain
+            for number, point in enumerate(points):
+                control[number + 1][i] = point[i]
+        return AffinePath(
+            self.space, [*control, list(end)], coefficients, states=(start_state, end_state)
+        )
+
+    def _means(
+        self, k: int, start: Sequence[NDArray], end: Sequence[NDArray], moves: Sequence[int]
+    ) -> dict[int, NDArray]:
+        """The mean over the units of both ends; of outgoing weights too where these move along."""
+        step = self.steps[k]
+        means = {}
+        for number in self._own(step.linear):
+            total = np.add(start[number], end[number], dtype="float64") / 2
+            means[number] = total.mean(-1, keepdims=True).astype(start[number].dtype)
+        if not self.how.refit:
+            kernel = self.layers[step.linear].kernel
+            for group in unit_groups(self.space.model, on_unknown="end"):
+                if any(a.variable == kernel and a.trainable and a.role == "in" for a in group.axes):
+                    for axis in group.row_axes("out"):
+                        i = axis.variable
+                        total = np.add(start[i], end[i], dtype="float64") / 2
+                        rows = axis.take(total)
+                        rows = np.broadcast_to(rows.mean(0), rows.shape)
+                        means[i] = axis.put(total, rows).astype(start[i].dtype)
+        return {i: mean for i, mean in means.items() if i in moves}
+
+    def _solutions(self, k: int, times: Sequence[float], bar: ProgressBar) -> list[list[NDArray]]:
+        """The points at some times of a leg."""
+        step, calls = self.steps[k], self.program.calls
+        while self.reached < step.begin:
+            self._advance_front()
+        straight = self._leg(
+            self.point, self._moved_end(step), step.moved, [], [], self.state, self.state, k
+        )
+        call, layer = calls[step.linear], self.layers[step.linear]
+        products = None
+        if step.begin == step.linear and self.how.refit:
+            arrays = straight.control_points
+            count = straight.coefficient_functions[layer.kernel].num_control_points
+            products = [
+                self.front.linear(layer, call, arrays[j][layer.kernel], None) for j in range(count)
+            ]
+        points = []
+        for time in times:
+            network = Network(self.space, straight(time), self.state, self.front.values)
+            for number in range(step.begin, max(step.consumers) + 1):
+                call = calls[number]
+                if number == step.linear and products is not None:
+                    coefficients = straight.coefficients(time)[layer.kernel]
+                    bias = None if layer.bias is None else network.point[layer.bias]
+                    network.activate(call, mixture(products, coefficients, bias))
+                elif number in self.layers:
+                    if number in step.consumers:
+                        self._solve(k, number, network, time)
+                        bar.add(1)
+                    if number != max(step.consumers):
+                        network.activate(call, network.own_linear(self.layers[number], call))
+                else:
+                    network.run(call, measure=True)
+                network.forget(self.program, number)
+            points.append([np.array(array) for array in network.point])
+            if time == 1.0:
+                self.state = [np.array(array) for array in network.state]
+        return points
+
+    def _moved_end(self, step: _Step) -> list[NDArray]:
+        point = list(self.point)
+        for number in step.moved:
+            point[number] = self.end[number]
+        return point
+
+    def _advance_front(self) -> None:
+        call = self.program.calls[self.reached]
+        self.front.run(call)
+        self.front.forget(self.program, self.reached)
+        self.reached += 1
+
+    def _solve(self, k: int, number: int, network: Network, time: float) -> None:
+        """Solve for one layer that reads what moves."""
+        call, layer = self.program.calls[number], self.layers[number]
+        turns = k == self.turning and number == self.last and self.how.target != "start"
+        share = 0.0
+        if turns and self.how.refit:
+            share = 1.0 if self.how.target == "end" else time
+        equations = NormalEquations(layer.num_features, layer.num_targets)
+        x = network.values[call.inputs[0]]
+        for n, part in enumerate(blocks(len(x))):
+            goal: Any = self.goals[number][n]
+            if share:
+                goal = (1 - share) * goal + share * self.end_goal[n]
+            equations.add(layer.features(x[part], part.start), goal)
+        prior = self._matrix(layer, self.point)
+        if self.how.pseudo_inverse:
+            prior = np.zeros_like(prior)
+        elif turns and self.how.refit:
+            prior = (1 - time) * prior + time * self._matrix(layer, self.end)
+        ridge = 0.0 if self.how.pseudo_inverse else self.how.ridge
+        put_solution(layer, call, network, equations, ridge, prior)
+
+    @staticmethod
+    def _matrix(layer: LinearLayer, point: Sequence[NDArray]) -> NDArray[np.float64]:
+        return layer.matrix(point[layer.kernel], None if layer.bias is None else point[layer.bias])
+
+
+_STILL, _LINE, _ARC = Constant(), Line(), QuarterArc()

@@ -1,0 +1,150 @@
+"""The linear map inside a dense or convolution layer, as a matrix on rows of features."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+_CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
+
+
+class LinearLayer:
+    """A layer `activation(linear(x, kernel) + bias)` whose kernel can be solved for.
+
+    A row of features is what one output position reads: the input of a dense layer, the patch of a
+    convolution in the order of its kernel; a constant 1 goes with the bias.
+
+    Args:
+        layer: A `Dense` layer or an ordinary convolution, see `is_linear`.
+        variables: Number of each Keras variable in the point, by `id`.
+        input_shape: Shape of the input without the batch axis.
+        positions: Most output positions of one example that are used, drawn at random for each.
+        rng: Where they are drawn from.
+    """
+
+    def __init__(
+        self,
+        layer: keras.Layer,
+        variables: dict[int, int],
+        input_shape: Sequence[int],
+        positions: int,
+        rng: np.random.Generator,
+    ):
+        self.layer = layer
+        self.kernel = variables[id(layer.kernel)]
+        self.bias = None if layer.bias is None else variables[id(layer.bias)]
+        self.num_targets = int(layer.kernel.shape[-1])
+        self.num_features = math.prod(layer.kernel.shape[:-1]) + (self.bias is not None)
+        self._is_dense = isinstance(layer, keras.layers.Dense)
+        self._channels_first = getattr(layer, "data_format", None) == "channels_first"
+        shape = tuple(input_shape)
+        if self._is_dense:
+            self._spatial: tuple[int, ...] = shape[:-1]
+        else:
+            self._in = shape[1:] if self._channels_first else shape[:-1]
+            self._spatial = tuple(
+                -(-size // stride)
+                if layer.padding == "same"
+                else (size - dilation * (width - 1) - 1) // stride + 1
+                for size, width, stride, dilation in self._geometry()
+            )
+        self._positions, self._rng = positions, rng
+        self._drawn: dict[int, NDArray[np.int64]] = {}
+
+    def linear(self, x: Any, kernel: Any, bias: Any) -> Any:
+        """What the activation is given, for a batch."""
+        x = keras.ops.cast(x, kernel.dtype)
+        result = (
+            keras.ops.matmul(x, kernel) if self._is_dense else self.layer.convolution_op(x, kernel)
+        )
+        if bias is None:
+            return result
+        if self._channels_first:
+            bias = keras.ops.reshape(bias, (-1, *[1] * len(self._spatial)))
+        return result + bias
+
+    def matrix(self, kernel: Any, bias: Any) -> NDArray[np.float64]:
+        """Kernel and bias as `(num_features, num_targets)`."""
+        flat = np.asarray(kernel, "float64").reshape(-1, self.num_targets)
+        if self.bias is None:
+            return flat
+        return np.concatenate([flat, np.asarray(bias, "float64")[None]])
+
+    def split(self, matrix: NDArray) -> tuple[NDArray, NDArray | None]:
+        """Kernel and bias from such a matrix, in float32."""
+        shape = tuple(self.layer.kernel.shape)
+        matrix = matrix.astype("float32")
+        if self.bias is None:
+            return matrix.reshape(shape), None
+        return matrix[:-1].reshape(shape), matrix[-1]
+
+    def features(self, x: NDArray, begin: int) -> NDArray:
+        """Rows of a block of inputs that begins with example number `begin`."""
+        x = np.asarray(x)
+        if self._is_dense:
+            flat = x.reshape(len(x), -1, x.shape[-1])
+            rows = flat[self._index(len(x), begin)].reshape(-1, x.shape[-1])
+        else:
+            rows = self._patches(np.moveaxis(x, 1, -1) if self._channels_first else x, begin)
+        if self.bias is None:
+            return rows
+        return np.concatenate([rows, np.ones((len(rows), 1), rows.dtype)], axis=1)
+
+    def targets(self, outputs: NDArray, begin: int) -> NDArray:
+        """Rows of a block of outputs of `linear`, at the same positions."""
+        outputs = np.asarray(outputs)
+        if self._channels_first:
+            outputs = np.moveaxis(outputs, 1, -1)
+        flat = outputs.reshape(len(outputs), -1, self.num_targets)
+        return flat[self._index(len(outputs), begin)].reshape(-1, self.num_targets)
+
+    def _geometry(self) -> Any:
+        layer = self.layer
+        return zip(self._in, layer.kernel_size, layer.strides, layer.dilation_rate, strict=True)
+
+    def _index(self, size: int, begin: int) -> tuple[NDArray, Any]:
+        """Example and flat output position of each row."""
+        count = math.prod(self._spatial)
+        if count <= self._positions:
+            return np.arange(size)[:, None], np.arange(count)[None]
+        if begin not in self._drawn:
+            keys = self._rng.random((size, count), "float32")
+            drawn = np.argpartition(keys, self._positions, axis=1)[:, : self._positions]
+            self._drawn[begin] = drawn.astype("int32")
+        return np.arange(size)[:, None], self._drawn[begin]
+
+    def _patches(self, x: NDArray, begin: int) -> NDArray:
+        index, where = self._index(len(x), begin)
+        places = np.unravel_index(where, self._spatial)
+        pads, reads = [(0, 0)], []
+        for axis, (size, width, stride, dilation) in enumerate(self._geometry()):
+            span = dilation * (width - 1) + 1
+            needed = max((self._spatial[axis] - 1) * stride + span - size, 0)
+            # As TensorFlow pads: the odd pixel goes behind.
+            before = needed // 2 if self.layer.padding == "same" else 0
+            pads.append((before, needed - before if self.layer.padding == "same" else 0))
+            reads.append((places[axis] * stride, dilation * np.arange(width)))
+        x = np.pad(x, [*pads, (0, 0)])
+        # Axes: example, position, then one for each axis of the kernel.
+        rank = len(reads)
+        coordinates = [
+            start.reshape(*start.shape, *[1] * rank)
+            + steps.reshape([-1 if i == axis else 1 for i in range(rank)])
+            for axis, (start, steps) in enumerate(reads)
+        ]
+        rows = x[(index.reshape(*index.shape, *[1] * rank), *coordinates)]
+        return rows.reshape(rows.shape[0] * rows.shape[1], -1)
+
+
+def is_linear(op: Any) -> bool:
+    """Whether an operation is a layer that `LinearLayer` describes."""
+    if type(op) is keras.layers.Dense:
+        return isinstance(op.kernel, keras.Variable)
+    if type(op) not in _CONVOLUTIONS:
+        return False
+    return (
+        op.groups == 1 and op.padding in ("same", "valid") and isinstance(op.kernel, keras.Variable)
+    )

@@ -1,0 +1,128 @@
+"""The graph of a model as one list of calls, nested models opened."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from mc_keras.adjustment.linear_layers import is_linear
+from mc_keras.units.graph import interpret, is_graph
+
+
+@dataclasses.dataclass(frozen=True)
+class Slot:
+    """Stands for a tensor of the graph among the arguments of a call."""
+
+    number: int
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Call:
+    """One call of a layer or operation.
+
+    Attributes:
+        op: The layer or operation.
+        path: Its name, after the names of the nested models that hold it.
+        args: Positional arguments, tensors replaced by slots.
+        kwargs: Keyword arguments, likewise.
+        outputs: Slots of the outputs.
+        inputs: Numbers of the slots among the arguments.
+        shape: Shape of the first input without the batch axis.
+    """
+
+    op: Any
+    path: str
+    args: tuple
+    kwargs: dict[str, Any]
+    outputs: tuple[int, ...]
+    inputs: tuple[int, ...]
+    shape: tuple[int, ...]
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether the layer can be solved for."""
+        return is_linear(self.op)
+
+    @property
+    def weights(self) -> list[keras.Variable]:
+        """All variables of the layer."""
+        return self.op.weights if isinstance(self.op, keras.Layer) else []
+
+
+class Program:
+    """The calls of a model in topological order.
+
+    Args:
+        model: A built Sequential or Functional model with one input and one output.
+
+    Attributes:
+        calls: The calls.
+        input: Number of the slot of the input.
+        output: Number of the slot of the output.
+        last_use: For each slot the number of the last call that reads it.
+
+    Raises:
+        TypeError: If the model has no graph.
+        ValueError: If it has several inputs or outputs, or a layer with weights is called twice.
+    """
+
+    def __init__(self, model: keras.Model):
+        if not is_graph(model):
+            raise TypeError(
+                f"Weights are adjusted along the graph of a Sequential or Functional model, "
+                f"received a {type(model).__name__} named '{model.name}': wrap it as "
+                "keras.Model(inputs, model(inputs))."
+            )
+        if len(model.inputs) != 1 or len(model.outputs) != 1:
+            raise ValueError(
+                f"Weights are adjusted in networks with one input and one output tensor, received "
+                f"'{model.name}' with {len(model.inputs)} inputs and {len(model.outputs)} outputs."
+            )
+        self.calls: list[Call] = []
+        self._shapes = {0: tuple(model.inputs[0].shape[1:])}
+        self.input = 0
+        (result,) = interpret(model, [Slot(0)], self._record)
+        self.output = result.number
+        self.last_use = {
+            number: position for position, call in enumerate(self.calls) for number in call.inputs
+        }
+        self._check_called_once()
+
+    def _record(
+        self, op: Any, args: tuple, kwargs: dict, outputs: Sequence[Any], path: str
+    ) -> list[Slot]:
+        first = len(self._shapes)
+        numbers = tuple(range(first, first + len(outputs)))
+        self._shapes |= {n: tuple(t.shape[1:]) for n, t in zip(numbers, outputs, strict=True)}
+        flat = keras.tree.flatten((args, kwargs))
+        inputs = tuple(value.number for value in flat if isinstance(value, Slot))
+        shape = self._shapes[inputs[0]] if inputs else ()
+        self.calls.append(Call(op, path, args, kwargs, numbers, inputs, shape))
+        return [Slot(number) for number in numbers]
+
+    def _check_called_once(self) -> None:
+        seen: set[int] = set()
+        for call in self.calls:
+            for variable in call.weights:
+                if id(variable) in seen:
+                    raise ValueError(
+                        f"The layer '{call.path}' is called more than once, or shares weights with "
+                        "another: weights are adjusted one call at a time. Use 'linear', 'arc', "
+                        "'ot' or a trained curve such as 'bezier'."
+                    )
+            seen |= {id(variable) for variable in call.weights}
+
+    def largest_shape(self) -> int:
+        """Most numbers for one example in the tensors around one call."""
+        return max(
+            sum(_size(self._shapes[n]) for n in (*call.inputs, *call.outputs))
+            for call in self.calls
+        )
+
+
+def _size(shape: tuple[int | None, ...]) -> int:
+    size = 1
+    for length in shape:
+        size *= length or 1
+    return size
