@@ -2,6 +2,7 @@
 
 from mc_keras.connectors.arc import Arc
 from mc_keras.connectors.base import Connector
+from mc_keras.connectors.best import Best
 from mc_keras.connectors.connect import by_name, connect, names
 from mc_keras.connectors.curve_fitting import CurveFitting
 from mc_keras.connectors.feature_interpolation import FeatureInterpolation, Repair
@@ -13,6 +14,7 @@ from mc_keras.connectors.weight_adjustment import Butterfly, WeightAdjustment
 
 __all__ = [
     "Arc",
+    "Best",
     "Butterfly",
     "Connector",
     "CurveFitting",

@@ -10,8 +10,9 @@ import numpy as np
 
 from mc_keras.connectors.arc import Arc
 from mc_keras.connectors.base import Connector
+from mc_keras.connectors.best import Best
 from mc_keras.connectors.curve_fitting import CurveFitting
-from mc_keras.connectors.feature_interpolation import FeatureInterpolation, Repair
+from mc_keras.connectors.feature_interpolation import Repair
 from mc_keras.connectors.learned import LearnedConnection
 from mc_keras.connectors.linear import Linear
 from mc_keras.connectors.optimal_transport import OptimalTransport
@@ -37,7 +38,7 @@ _NAMES: dict[str, Callable[[], Connector]] = {
     "linear+wa": WeightAdjustment,
     "arc+wa": lambda: WeightAdjustment(Arc()),
     "ot+wa": lambda: WeightAdjustment(OptimalTransport(), num_breakpoints=5),
-    "best": lambda: OptimalTransport(match="auto", along=FeatureInterpolation()),
+    "best": Best,
     "polychain": lambda: CurveFitting(curve=PolygonalChain(num_control_points=3)),
     "rnvp_bijection": lambda: LearnedConnection(model="rnvp_bijection"),
     "rnvp_flow": lambda: LearnedConnection(model="rnvp_flow"),
