@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import filelock
 import numpy as np
 
+from mc_keras.zoo.download import cache_folder
+
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
 
@@ -42,7 +44,7 @@ def load_data(name: str, data_dir: str | os.PathLike[str] | None = None) -> Data
             such as `"mnist"`, `"cifar10"` or `"name/config:1.0.0"`.
         data_dir: Folder of prepared data sets. Default: `TFDS_DATA_DIR`, else
             tensorflow-datasets' own default. Where `digits` is not in it and it cannot be written
-            to, `digits` goes to `mc_keras/tfds` below `KERAS_HOME` (`~/.keras`).
+            to, `digits` goes to `tfds` in the zoo's cache, see `mc_keras.zoo.download`.
 
     Returns:
         The training and the test split, raw pixels. Where there is no split `test`, the split
@@ -100,7 +102,7 @@ def _builder(name: str, data_dir: str | os.PathLike[str] | None) -> "tfds.core.D
             f"tensorflow-datasets cannot give the data set {name!r}: {error}"
         ) from error
     if isinstance(builder, digits.Digits) and not (_prepared(builder) or _writable(folder)):
-        return digits.Digits(data_dir=_cache_folder())
+        return digits.Digits(data_dir=cache_folder() / "tfds")
     return builder
 
 
@@ -108,11 +110,6 @@ def _default_folder() -> str:
     import tensorflow_datasets as tfds
 
     return tfds.core.constants.DATA_DIR
-
-
-def _cache_folder() -> pathlib.Path:
-    home = os.environ.get("KERAS_HOME") or pathlib.Path("~/.keras").expanduser()
-    return pathlib.Path(home) / "mc_keras" / "tfds"
 
 
 def _writable(folder: pathlib.Path) -> bool:
