@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 _PAIR = flags.DEFINE_string("pair", None, "Pair of networks of the zoo; see `mc-zoo list`.")
 _START = flags.DEFINE_string("start", None, "Instead of --pair: .keras file of the first network.")
 _END = flags.DEFINE_string("end", None, "Instead of --pair: .keras file of the second network.")
-_METHODS = flags.DEFINE_list("methods", ["all"], "Methods, separated by commas; all: every one.")
+_METHODS = flags.DEFINE_list(
+    "methods", ["all"], "Methods, separated by commas; all: every one that applies."
+)
 _DATA = flags.DEFINE_string(
     "data",
     None,
@@ -69,8 +71,14 @@ def main(argv: Sequence[str]) -> None:
     from mc_keras.comparing import compare_methods
     from mc_keras.tools import inputs
 
-    connectors = {method: _connector(method) for method in _methods()}
+    named = {method: _connector(method) for method in _methods()}
     start, end, about = _networks()
+    everything = _METHODS.value == ["all"]
+    connectors = {
+        method: connector
+        for method, connector in named.items()
+        if not everything or connector.applies_to(start)
+    }
     comparison = compare_methods(
         start,
         end,

@@ -1,10 +1,16 @@
-"""Trains one end of a pair of the zoo.
+"""Trains one end of a pair of the zoo, many networks at once, or what connects them.
 
     mc-train --recipe=fc_digits --seed=0
     mc-train --recipe=resnet20_cifar10 --seed=1 --data_dir=~/tensorflow_datasets
+    mc-train --recipe=fc1_digits --seed=10 --count=16
+    mc-train --recipe=fc1_digits --connection=rnvp_bijection
 
 Weights (model.weights.h5), a card of what was done and measured (card.json) and a log (log.csv) go
 to --directory. Interrupted, it goes on where it was when it is called again.
+
+With --count, fully connected networks of as many seeds, from --seed on, are trained in one program
+into one file, DIRECTORY/FIRST-LAST.networks. With --connection, a connection model is trained on
+--population and followed on --held_out; files of networks that are missing are trained first.
 """
 
 from collections.abc import Sequence
@@ -23,6 +29,16 @@ _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Folder of prepared data sets. Default: TFDS_DATA_DIR, else that of TFDS."
 )
 _TENSORBOARD = flags.DEFINE_boolean("tensorboard", default=False, help="Log for TensorBoard too.")
+_COUNT = flags.DEFINE_integer("count", 1, "Number of networks.", lower_bound=1)
+_CONNECTION = flags.DEFINE_string(
+    "connection", None, "Train a connection model: rnvp_bijection, rnvp_flow or iaf_flow."
+)
+_POPULATION = flags.DEFINE_string(
+    "population", "10-25", "Seeds of the networks to learn the connection from."
+)
+_HELD_OUT = flags.DEFINE_string(
+    "held_out", "30-35", "Seeds of the networks, two for each pair, that it is followed on."
+)
 _VERBOSE = flags.DEFINE_integer(
     "verbose", 1, "0: silent, 1: progress bar, 2: a line per epoch.", lower_bound=0, upper_bound=2
 )
@@ -30,6 +46,14 @@ _VERBOSE = flags.DEFINE_integer(
 
 def main(argv: Sequence[str]) -> None:
     del argv
+    if _CONNECTION.value is not None:
+        _train_connection()
+        return
+    if _COUNT.value > 1:
+        seeds = range(_SEED.value, _SEED.value + _COUNT.value)
+        file = _train_population(seeds)
+        print(f"The {len(seeds)} networks and their card are in {file}.")
+        return
     from mc_keras.zoo import training
 
     directory = _DIRECTORY.value or f"runs/{_RECIPE.value}/seed{_SEED.value}"
@@ -46,6 +70,51 @@ def main(argv: Sequence[str]) -> None:
         accuracy, loss = (card["metrics"][f"{split}_{name}"] for name in ("accuracy", "loss"))
         print(f"{split:5}  accuracy {accuracy:8.2%}  loss {loss:.4f}")
     print(f"Weights, card and log are in {directory}.")
+
+
+def _train_population(seeds: Sequence[int]) -> str:
+    """Trains networks of several seeds, prints what they are worth, and names their file."""
+    from mc_keras.zoo.populations import train_population
+
+    folder = _DIRECTORY.value or f"runs/{_RECIPE.value}"
+    file = f"{folder}/{seeds[0]}-{seeds[-1]}.networks"
+    header = train_population(
+        _RECIPE.value,
+        seeds,
+        file,
+        epochs=_EPOCHS.value,
+        data_dir=_DATA_DIR.value,
+        verbose=_VERBOSE.value,
+    )
+    for split in ("train", "test"):
+        accuracies = [metrics[f"{split}_accuracy"] for metrics in header["metrics"]]
+        print(f"{split:5}  accuracy {min(accuracies):8.2%} to {max(accuracies):.2%}")
+    return file
+
+
+def _train_connection() -> None:
+    from mc_keras.zoo.connection_recipes import get_connection_recipe
+    from mc_keras.zoo.connection_training import train_connection
+
+    recipe = get_connection_recipe(_RECIPE.value, _CONNECTION.value)
+    files = [_train_population(_seeds(flag.value)) for flag in (_POPULATION, _HELD_OUT)]
+    directory = f"{_DIRECTORY.value or f'runs/{_RECIPE.value}'}/{_CONNECTION.value}"
+    train_connection(
+        recipe,
+        *files,
+        directory,
+        data_dir=_DATA_DIR.value,
+        verbose=_VERBOSE.value,
+    )
+    print(f"The connection model, its card and log are in {directory}.")
+
+
+def _seeds(text: str) -> range:
+    """`"10-25"` as the range of all these seeds."""
+    first, _, last = text.partition("-")
+    if not (first.isdigit() and last.isdigit()) or int(last) <= int(first):
+        raise ValueError(f"Seeds are given as FIRST-LAST, such as 10-25, received {text!r}.")
+    return range(int(first), int(last) + 1)
 
 
 def run() -> None:

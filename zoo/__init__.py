@@ -11,6 +11,7 @@ _HOMES = {
     "Pair": ("pairs", "Pair"),
     "info": ("manifest", "info"),
     "list": ("manifest", "names"),
+    "load_connection": ("connections", "load_connection"),
     "load_data": ("datasets", "load_data"),
     "load_pair": ("pairs", "load_pair"),
 }

@@ -1,6 +1,6 @@
 """The card of an entry: its README.md, made from the manifest so that the two cannot differ."""
 
-from mc_keras.zoo.manifest import ROLES, Entry
+from mc_keras.zoo.manifest import ROLES, ConnectionEntry, Entry
 
 
 def card_text(entry: Entry) -> str:
@@ -66,6 +66,60 @@ def card_text(entry: Entry) -> str:
             "",
             f"Version {entry.version}. Licence of the weights: {entry.license}. "
             f"`mc-zoo verify {entry.name}` checks all of this.",
+            "",
+        ]
+    )
+
+
+def connection_card_text(entry: ConnectionEntry) -> str:
+    """The Markdown text of a connection model's card."""
+    file = entry.files["connection"]
+    return "\n".join(
+        [
+            f"# {entry.name}",
+            "",
+            entry.description,
+            "",
+            "```python",
+            "import mc_keras as mc",
+            "",
+            f'path = mc.connect(a, b, method="{entry.method}")  # a, b: networks of the recipe',
+            f'flow = mc.zoo.load_connection("{entry.name}")  # the flow itself, a keras.Model',
+            "```",
+            "",
+            "## Networks that it connects",
+            "",
+            f"Any two of the recipe `{entry.recipe}`, units in any order: architecture "
+            f"`{entry.architecture.builder}`, images of shape "
+            f"{tuple(entry.architecture.input_shape)}, {entry.architecture.num_classes} classes.",
+            "",
+            *_table(("argument", "value"), entry.architecture.config.items()),
+            "",
+            f"Worst accuracy on the path, in the mean over {entry.metrics['pairs']:.0f} pairs "
+            "of networks that it was not trained on: "
+            f"{100 * entry.metrics['train_worst_accuracy']:.2f} % of the training images, "
+            f"{100 * entry.metrics['test_worst_accuracy']:.2f} % of the test images of "
+            f"`{entry.dataset}`. Licence of the data: {entry.dataset_license}",
+            "",
+            "## Training",
+            "",
+            f"On {len(entry.seeds)} networks, seeds {', '.join(map(str, entry.seeds))}, by",
+            "",
+            "```",
+            entry.command,
+            "```",
+            "",
+            *_table(("setting", "value"), entry.training.items()),
+            "",
+            f"Made on {entry.created} with "
+            + ", ".join(f"{name} {version}" for name, version in entry.versions.items())
+            + ".",
+            "",
+            "## File",
+            "",
+            *_table(("file", "bytes", "sha256"), [(file.path, file.size, f"`{file.sha256}`")]),
+            "",
+            f"Version {entry.version}. Licence of the weights: {entry.license}.",
             "",
         ]
     )

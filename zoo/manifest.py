@@ -1,7 +1,8 @@
 """The zoo's table of contents: `manifest.json`, read and checked.
 
 The manifest is pure data. It says of every pair which files hold its weights (size and SHA-256
-digest), which architecture they belong to, how they were trained and what was measured on them.
+digest), which architecture they belong to, how they were trained and what was measured on them;
+and the same of the connection models, flows that connect the networks of one recipe.
 """
 
 import dataclasses
@@ -19,6 +20,7 @@ SCHEMA_VERSION = 1
 FILE_NAME = "manifest.json"
 ROLES = ("start", "end")
 METRICS = ("train_accuracy", "train_loss", "test_accuracy", "test_loss")
+CONNECTION_METRICS = ("train_worst_accuracy", "test_worst_accuracy")
 
 ZOO_FOLDER = pathlib.Path(__file__).parent
 
@@ -91,16 +93,60 @@ class Entry:
 
 
 @dataclasses.dataclass(frozen=True)
+class ConnectionEntry:
+    """A flow that connects any two networks of one recipe.
+
+    Attributes:
+        name: Its name and that of its folder.
+        version: Counts up when the weights are replaced.
+        description: One line.
+        method: Name of the connection method.
+        dataset: Data set of the networks.
+        architecture: How to build the networks.
+        recipe: Name of the networks' recipe.
+        training: Its numbers: blocks, epochs, learning rate and so on.
+        command: What trained it.
+        seeds: Seeds of the networks that it was trained on.
+        files: The one file, by the role `"connection"`.
+        metrics: Number of held-out pairs, and the mean over them of the worst accuracy (a fraction)
+            on the path, on both splits.
+        license: Licence of the weights.
+        dataset_license: Licence or terms of the data.
+        created: Day of the training, `YYYY-MM-DD`.
+        versions: Versions of the packages that trained it.
+    """
+
+    name: str
+    version: int
+    description: str
+    method: str
+    dataset: str
+    architecture: Architecture
+    recipe: str
+    training: Mapping[str, Any]
+    command: str
+    seeds: tuple[int, ...]
+    files: Mapping[str, WeightsFile]
+    metrics: Mapping[str, float]
+    license: str
+    dataset_license: str
+    created: str
+    versions: Mapping[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
 class Manifest:
     """All entries of one zoo folder.
 
     Attributes:
-        entries: Entry by name.
+        entries: Entry of a pair by name.
         base_urls: Where files are looked for when the user names no place, most preferred first.
+        connections: Entry of a connection model by name.
     """
 
     entries: Mapping[str, Entry]
     base_urls: tuple[str, ...] = ()
+    connections: Mapping[str, ConnectionEntry] = dataclasses.field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Entry:
         """The entry called `name`; a ValueError that suggests the nearest name if none is."""
@@ -118,11 +164,16 @@ class Manifest:
         return {
             "schema_version": SCHEMA_VERSION,
             "base_urls": list(self.base_urls),
-            "entries": {
-                name: {k: v for k, v in dataclasses.asdict(entry).items() if k != "name"}
-                for name, entry in sorted(self.entries.items())
-            },
+            "entries": _to_json(self.entries),
+            "connections": _to_json(self.connections),
         }
+
+
+def _to_json(entries: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: {k: v for k, v in dataclasses.asdict(entry).items() if k != "name"}
+        for name, entry in sorted(entries.items())
+    }
 
 
 def load_manifest(folder: str | os.PathLike[str] | None = None) -> Manifest:
@@ -149,7 +200,7 @@ def load_manifest(folder: str | os.PathLike[str] | None = None) -> Manifest:
         raise ValueError(f"The zoo's manifest {file} is not valid: {error}.") from error
 
 
-def put_entry(zoo: str | os.PathLike[str], entry: Entry) -> None:
+def put_entry(zoo: str | os.PathLike[str], entry: Entry | ConnectionEntry) -> None:
     """Adds an entry to the manifest of a zoo folder, or replaces the one of that name.
 
     The manifest is made if there is none.
@@ -159,7 +210,10 @@ def put_entry(zoo: str | os.PathLike[str], entry: Entry) -> None:
     """
     file = pathlib.Path(zoo) / FILE_NAME
     before = load_manifest(zoo) if file.exists() else Manifest({})
-    after = Manifest({**before.entries, entry.name: entry}, before.base_urls)
+    if isinstance(entry, Entry):
+        after = dataclasses.replace(before, entries={**before.entries, entry.name: entry})
+    else:
+        after = dataclasses.replace(before, connections={**before.connections, entry.name: entry})
     write_json(file, after.to_json())
 
 
@@ -230,12 +284,33 @@ _ENTRY = checks.record(
     },
     optional=("notes",),
 )
+_CONNECTION = checks.record(
+    {
+        "version": checks.positive,
+        "description": checks.text,
+        "method": checks.text,
+        "dataset": checks.text,
+        "architecture": _ARCHITECTURE,
+        "recipe": checks.text,
+        "training": checks.mapping_of(checks.anything),
+        "command": checks.text,
+        "seeds": checks.list_of(checks.natural),
+        "files": checks.record({"connection": _WEIGHTS_FILE}),
+        "metrics": checks.record(dict.fromkeys(("pairs", *CONNECTION_METRICS), checks.number)),
+        "license": checks.text,
+        "dataset_license": checks.text,
+        "created": checks.day,
+        "versions": checks.mapping_of(checks.text),
+    }
+)
 _MANIFEST = checks.record(
     {
         "schema_version": checks.positive,
         "base_urls": checks.list_of(checks.text),
         "entries": checks.mapping_of(_ENTRY, keys=checks.name),
-    }
+        "connections": checks.mapping_of(_CONNECTION, keys=checks.name),
+    },
+    optional=("connections",),
 )
 
 
@@ -249,12 +324,16 @@ def _parse(contents: Any) -> Manifest:
         )
     fields = _MANIFEST("the manifest", contents)
     return Manifest(
-        entries={name: _entry(name, entry) for name, entry in fields["entries"].items()},
+        entries={name: _entry(Entry, name, entry) for name, entry in fields["entries"].items()},
         base_urls=fields["base_urls"],
+        connections={
+            name: _entry(ConnectionEntry, name, entry)
+            for name, entry in fields.get("connections", {}).items()
+        },
     )
 
 
-def _entry(name: str, fields: dict[str, Any]) -> Entry:
+def _entry(kind: Any, name: str, fields: dict[str, Any]) -> Any:
     files = {role: WeightsFile(**file) for role, file in fields["files"].items()}
     architecture = Architecture(**fields["architecture"])
-    return Entry(**{**fields, "name": name, "files": files, "architecture": architecture})
+    return kind(**{**fields, "name": name, "files": files, "architecture": architecture})

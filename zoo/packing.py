@@ -29,7 +29,7 @@ from mc_keras.zoo.weight_files import write_weights
 # float16 is good enough where it changes no accuracy by more than 0.01 percentage points.
 SAME_ACCURACY = 1e-4
 
-_DATASET_LICENSES = {
+DATASET_LICENSES = {
     "cifar10": (
         "none stated by its authors; cite Krizhevsky, 2009, Learning Multiple Layers of Features "
         "from Tiny Images"
@@ -123,7 +123,7 @@ def _entry(
         files=files,
         metrics=metrics,
         license="Apache-2.0",
-        dataset_license=_DATASET_LICENSES.get(recipe["dataset"], "see the data set's page"),
+        dataset_license=DATASET_LICENSES.get(recipe["dataset"], "see the data set's page"),
         created=max(run["created"] for run in runs.values()),
         versions=runs["start"]["versions"],
         notes=before.notes if before else "",

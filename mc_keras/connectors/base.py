@@ -44,6 +44,10 @@ class Connector(abc.ABC):
             verbose: 0 silent, 1 progress.
         """
 
+    def applies_to(self, network: keras.Model) -> bool:
+        """Whether the method can connect networks like this one, as far as can be told quickly."""
+        return True
+
     def get_config(self) -> dict[str, Any]:
         """JSON-able description of the method, for the provenance of a path."""
         return {key: _described(value) for key, value in vars(self).items()}

@@ -1,0 +1,88 @@
+"""A connection learned once for all networks of a kind: the arc in the latents of a flow."""
+
+from typing import Any
+
+import keras
+
+from mc_keras.connectors.base import Connector
+from mc_keras.flows import Flow, TransportedPath, check_fits, rows_layout
+from mc_keras.weight_space import WeightSpace
+
+
+class LearnedConnection(Connector):
+    """Arc in the latents of a flow, unit by unit, for networks with one hidden layer.
+
+    The flow was trained on many networks of one recipe and connects any two others of it; nothing
+    is trained here. What belongs to no unit, the bias of the output layer, goes along the straight
+    line.
+
+    Args:
+        model: A flow; a `.keras` file that holds one; or the name of a method, `"rnvp_bijection"`,
+            `"rnvp_flow"` or `"iaf_flow"`, for the zoo's connection model that fits the networks.
+
+    Reference:
+        Anokhin and Yarotsky, 2020, section 3.3.
+    """
+
+    def __init__(self, *, model: Flow | str = "rnvp_bijection"):
+        self.model = model
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """Name of the method."""
+        named = isinstance(self.model, str) and not self.model.endswith(".keras")
+        return str(self.model) if named else "learned"
+
+    def applies_to(self, network: keras.Model) -> bool:
+        """See `Connector`."""
+        if self.name == "learned":
+            return True
+        from mc_keras.zoo.connections import find_connection
+
+        return find_connection(network, self.name) is not None
+
+    def connect(
+        self,
+        space: WeightSpace,
+        start: keras.Model,
+        end: keras.Model,
+        data: Any = None,
+        *,
+        seed: int = 0,
+        verbose: int = 0,
+    ) -> TransportedPath:
+        """See `Connector`."""
+        layout = rows_layout(space)
+        flow = self._flow(start)
+        check_fits(flow, start)
+        a, b = WeightSpace(start), WeightSpace(end)
+        return TransportedPath(
+            space,
+            (a.read(), b.read()),
+            flow,
+            layout.axes,
+            states=(a.read_state(), b.read_state()),
+        )
+
+    def _flow(self, network: keras.Model) -> Flow:
+        if isinstance(self.model, Flow):
+            return self.model
+        from mc_keras.zoo import connections
+
+        if self.name == "learned":
+            return connections.read_connection(self.model)
+        found = connections.find_connection(network, self.name)
+        if found is None:
+            raise ValueError(
+                f"The zoo has no connection model '{self.name}' for networks like "
+                f"'{network.name}': train one by mc-train --connection={self.name}, and pass its "
+                "file as mc.connectors.LearnedConnection(model=...), or choose another method."
+            )
+        return connections.load_connection(found, verbose=0)
+
+    def get_config(self) -> dict[str, Any]:
+        """JSON-able description of the method, for the provenance of a path."""
+        if not isinstance(self.model, Flow):
+            return {"model": self.model}
+        described = self.model.get_config()
+        return {"model": {key: value for key, value in described.items() if key != "networks"}}

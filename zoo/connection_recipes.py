@@ -1,0 +1,120 @@
+"""How the connection models of the zoo are trained: a table, pure data."""
+
+import dataclasses
+import difflib
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ConnectionRecipe:
+    """How a flow is trained that connects the networks of one recipe.
+
+    Attributes:
+        networks: Name of the networks' recipe.
+        method: Name of the connection method: `"rnvp_bijection"`, `"rnvp_flow"` or `"iaf_flow"`.
+        num_blocks: Blocks of the flow.
+        hidden: Units of the hidden layers of the networks inside.
+        epochs: Passes over the training images (bijection) or over the rows of the population
+            (flow).
+        batch_size: Images, or rows, in one step.
+        learning_rate: Of Adam, falling to 0 along a cosine.
+        period: Epochs between two measurements of the worst point (bijection).
+        seed: Of everything random.
+    """
+
+    networks: str
+    method: str
+    num_blocks: int
+    hidden: tuple[int, ...]
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    period: int = 1
+    seed: int = 0
+
+    @property
+    def name(self) -> str:
+        """Name of the connection model in the zoo."""
+        return f"{self.networks}_{self.method}"
+
+
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        ConnectionRecipe(
+            networks="fc1_digits",
+            method="rnvp_bijection",
+            num_blocks=6,
+            hidden=(64, 64),
+            epochs=40,
+            batch_size=128,
+            learning_rate=1e-3,
+            period=5,
+        ),
+        ConnectionRecipe(
+            networks="fc1_digits",
+            method="rnvp_flow",
+            num_blocks=6,
+            hidden=(64, 64),
+            epochs=30,
+            batch_size=256,
+            learning_rate=1e-3,
+        ),
+        ConnectionRecipe(
+            networks="fc1_digits",
+            method="iaf_flow",
+            num_blocks=2,
+            hidden=(128,),
+            epochs=30,
+            batch_size=256,
+            learning_rate=1e-3,
+        ),
+        ConnectionRecipe(
+            networks="fc_mnist",
+            method="rnvp_bijection",
+            num_blocks=6,
+            hidden=(128, 128),
+            epochs=10,
+            batch_size=512,
+            learning_rate=1e-3,
+        ),
+        ConnectionRecipe(
+            networks="fc_mnist",
+            method="rnvp_flow",
+            num_blocks=6,
+            hidden=(128, 128),
+            epochs=20,
+            batch_size=256,
+            learning_rate=5e-4,
+        ),
+        ConnectionRecipe(
+            networks="fc_mnist",
+            method="iaf_flow",
+            num_blocks=2,
+            hidden=(128,),
+            epochs=20,
+            batch_size=256,
+            learning_rate=5e-4,
+        ),
+    )
+}
+
+
+def get_connection_recipe(networks: str, method: str) -> ConnectionRecipe:
+    """The recipe of a connection model.
+
+    Args:
+        networks: Name of the networks' recipe.
+        method: Name of the connection method.
+
+    Raises:
+        ValueError: If there is none; the nearest is suggested.
+    """
+    name = f"{networks}_{method}"
+    if name not in RECIPES:
+        nearest = difflib.get_close_matches(name, RECIPES, n=1, cutoff=0.4)
+        hint = f"The nearest is {nearest[0]!r}. " if nearest else ""
+        raise ValueError(
+            f"There is no recipe for a connection model {method!r} of {networks!r} networks. "
+            f"{hint}There are: {', '.join(RECIPES)}."
+        )
+    return RECIPES[name]
