@@ -79,7 +79,6 @@ def main(argv: Sequence[str]) -> None:
     import mc_keras as mc
     from mc_keras import reproduction
     from mc_keras.reproduction.markdown import markdown_table
-    from mc_keras.reproduction.rows import chosen_rows
     from mc_keras.zoo.recipes import get_recipe
 
     table = (
@@ -87,15 +86,15 @@ def main(argv: Sequence[str]) -> None:
         if _TABLE.value == "1"
         else (reproduction.TABLE_2[_NETWORK.value])
     )
-    chosen_rows(table, _ROWS.value)
-    if _ROWS.value is None:
-        for row in reproduction.missing_rows(table):
-            print(f"Left out: {row}; there is no method of this name.", file=sys.stderr)
     data = mc.zoo.load_data(get_recipe(table.pair).dataset, data_dir=_DATA_DIR.value)
+    pairs = _pairs(table, data)
+    if _ROWS.value is None:
+        for row in reproduction.missing_rows(table, next(iter(pairs.values()))[0]):
+            print(f"Left out: {row}; no method here makes it.", file=sys.stderr)
     folder = _OUTPUT_DIR.value or f"reproduced/{table.name}"
     result = reproduction.reproduce(
         table,
-        _pairs(table, data),
+        pairs,
         data,
         folder,
         rows=_ROWS.value,

@@ -13,7 +13,7 @@ from mc_keras.progress import ProgressBar
 from mc_keras.provenance import versions
 from mc_keras.reproduction.published import ENDS, Table
 from mc_keras.reproduction.result import SPLITS, Reproduction
-from mc_keras.reproduction.rows import available, chosen_rows, connector_of
+from mc_keras.reproduction.rows import chosen_rows, connector_of, exists
 from mc_keras.reproduction.writing import write
 from mc_keras.storage import PathLike
 from mc_keras.weight_space import check_same_architecture
@@ -64,9 +64,9 @@ def reproduce(
         ValueError: If there is no pair, no such method, or networks and data do not fit.
         OSError: If the folder cannot be written. Files are whole or absent.
     """
-    wanted = chosen_rows(table, rows)
     if not pairs:
         raise ValueError("There is nothing to measure: expected at least one pair of networks.")
+    wanted = chosen_rows(table, rows, next(iter(pairs.values()))[0])
     for start, end in pairs.values():
         check_same_architecture(start, end)
     splits = checked_splits(next(iter(pairs.values()))[0], data)
@@ -123,7 +123,7 @@ class _KeptReports:
     def others(self, wanted: list[str]) -> list[str]:
         """Rows of earlier runs."""
         found = sorted(file.stem for file in self._folder.glob("*.json"))
-        return [row for row in found if available(row) and row not in wanted]
+        return [row for row in found if exists(row) and row not in wanted]
 
     def load(self, row: str) -> PathReport | None:
         """The report of an earlier run, if it would be the same now."""

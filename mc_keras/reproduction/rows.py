@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+import keras
+
 from mc_keras.connectors import Connector, CurveFitting, Linear, by_name, names
 from mc_keras.paths import PolygonalChain
 from mc_keras.reproduction.published import ENDS, Table
@@ -26,32 +28,41 @@ def connector_of(row: str, epochs: int) -> Connector:
     return by_name(row)
 
 
-def available(row: str) -> bool:
+def exists(row: str) -> bool:
     """Whether there is a method for a row."""
     return row == ENDS or row in _CHAINS or row in names()
 
 
-def chosen_rows(table: Table, wanted: Iterable[str] | None) -> list[str]:
+def chosen_rows(table: Table, wanted: Iterable[str] | None, network: keras.Model) -> list[str]:
     """Names of the rows to compute: the end points first, which all others are compared with.
 
     Args:
         table: The table.
         wanted: Names, those of further methods among them; `None` for the rows of the table that
             there are methods for.
+        network: One of the networks.
 
     Raises:
-        ValueError: If there is no such method.
+        ValueError: If there is no such method, or it cannot connect such networks.
     """
     if wanted is None:
-        rows = [row.name for row in table.rows if available(row.name)]
+        left_out = missing_rows(table, network)
+        rows = [row.name for row in table.rows if row.name not in left_out]
     else:
         rows = list(wanted)
         for row in rows:
-            if not available(row):
-                by_name(row)
+            if not connector_of(row, 1).applies_to(network):
+                raise ValueError(
+                    f"The method '{row}' does not apply to networks like '{network.name}' here; "
+                    "leave this row out."
+                )
     return [ENDS, *(row for row in dict.fromkeys(rows) if row != ENDS)]
 
 
-def missing_rows(table: Table) -> list[str]:
-    """Names of the rows that there is no method for."""
-    return [row.name for row in table.rows if not available(row.name)]
+def missing_rows(table: Table, network: keras.Model) -> list[str]:
+    """Names of the rows that there is no method for, or none for such networks."""
+    return [
+        row.name
+        for row in table.rows
+        if not exists(row.name) or not connector_of(row.name, 1).applies_to(network)
+    ]

@@ -13,15 +13,31 @@ def test_chains_have_the_papers_number_of_points_and_the_epochs_asked_for():
         assert connector.epochs == 7
 
 
-def test_rows_without_a_method_are_left_out():
-    assert missing_rows(TABLE) == ["by magic"]
-    assert chosen_rows(TABLE, None) == ["ends", "linear", "arc", "polychain", "polychain5"]
+@pytest.fixture
+def network(dense_pair):
+    return dense_pair[0]
 
 
-def test_rows_come_once_in_any_order_and_the_ends_always():
-    assert chosen_rows(TABLE, ["slerp", "arc", "slerp", "ends"]) == ["ends", "slerp", "arc"]
+def test_rows_without_a_method_are_left_out(network):
+    assert missing_rows(TABLE, network) == ["by magic"]
+    assert chosen_rows(TABLE, None, network) == ["ends", "linear", "arc", "polychain", "polychain5"]
 
 
-def test_an_unknown_row_suggests_the_nearest():
+def test_a_row_whose_method_cannot_connect_such_networks(network, monkeypatch):
+    monkeypatch.setattr("mc_keras.connectors.Arc.applies_to", lambda self, network: False)
+    assert missing_rows(TABLE, network) == ["arc", "by magic"]
+    with pytest.raises(ValueError, match="'arc' does not apply to networks like"):
+        chosen_rows(TABLE, ["linear", "arc"], network)
+
+
+def test_rows_come_once_in_any_order_and_the_ends_always(network):
+    assert chosen_rows(TABLE, ["slerp", "arc", "slerp", "ends"], network) == [
+        "ends",
+        "slerp",
+        "arc",
+    ]
+
+
+def test_an_unknown_row_suggests_the_nearest(network):
     with pytest.raises(ValueError, match="There is no method 'arcc': did you mean 'arc'"):
-        chosen_rows(TABLE, ["arcc"])
+        chosen_rows(TABLE, ["arcc"], network)
