@@ -9,6 +9,11 @@ networks) and writes, to --output_dir: table.md, table.csv, table.json, table.pn
 along the paths as curves_PAIR_SPLIT.png, and a report for each row and pair. Rows that are done are
 kept; a run that was killed goes on where it was when it is called again, and the rows may come in
 any order. The pairs are the zoo's and those that --pairs and --runs name.
+
+    mc-reproduce --figure=5 --network=conv2fc1
+
+draws the error along layer-by-layer paths that were adjusted on --small and on all training
+examples, as figure5.png and figure5.json; its --rows are methods that take data.
 """
 
 import shlex
@@ -26,10 +31,18 @@ if TYPE_CHECKING:
     from mc_keras.reproduction import Table
     from mc_keras.zoo.datasets import DataSet
 
-_TABLE = flags.DEFINE_enum("table", None, ["1", "2"], "Which table.", required=True)
-_DATASET = flags.DEFINE_enum("dataset", None, ["mnist", "cifar10"], "Which half of table 1.")
+    Pairs = dict[str, tuple[keras.Model, keras.Model]]
+
+_TABLE = flags.DEFINE_enum("table", None, ["1", "2"], "Which table.")
+_FIGURE = flags.DEFINE_enum("figure", None, ["5"], "Instead of --table: which figure.")
+_DATASET = flags.DEFINE_enum(
+    "dataset", None, ["mnist", "cifar10"], "Which half of table 1: networks of one hidden layer."
+)
 _NETWORK = flags.DEFINE_enum(
-    "network", None, ["conv2fc1", "fc3", "vgg16", "resnet20"], "Which part of table 2."
+    "network", None, ["conv2fc1", "fc3", "vgg16", "resnet20"], "Which network of table 2."
+)
+_SMALL = flags.DEFINE_integer(
+    "small", 500, "Examples of the small training set of figure 5.", lower_bound=1
 )
 _ROWS = flags.DEFINE_list(
     "rows",
@@ -78,16 +91,25 @@ def main(argv: Sequence[str]) -> None:
     _check_flags()
     import mc_keras as mc
     from mc_keras import reproduction
-    from mc_keras.reproduction.markdown import markdown_table
     from mc_keras.zoo.recipes import get_recipe
 
     table = (
         reproduction.TABLE_1[_DATASET.value]
-        if _TABLE.value == "1"
-        else (reproduction.TABLE_2[_NETWORK.value])
+        if _DATASET.value is not None
+        else reproduction.TABLE_2[_NETWORK.value]
     )
     data = mc.zoo.load_data(get_recipe(table.pair).dataset, data_dir=_DATA_DIR.value)
     pairs = _pairs(table, data)
+    if _FIGURE.value is None:
+        _reproduce_table(table, pairs, data)
+    else:
+        _draw_figure(table, pairs, data)
+
+
+def _reproduce_table(table: "Table", pairs: "Pairs", data: "DataSet") -> None:
+    from mc_keras import reproduction
+    from mc_keras.reproduction.markdown import markdown_table
+
     if _ROWS.value is None:
         for row in reproduction.missing_rows(table, next(iter(pairs.values()))[0]):
             print(f"Left out: {row}; no method here makes it.", file=sys.stderr)
@@ -102,26 +124,58 @@ def main(argv: Sequence[str]) -> None:
         num_points=_NUM_POINTS.value,
         seed=_SEED.value,
         keep_paths=_KEEP_PATHS.value,
-        about={"command": shlex.join(["mc-reproduce", *sys.argv[1:]])},
+        about=_about(),
         verbose=_VERBOSE.value,
     )
     print(markdown_table(result))
     print(f"Table, figures and the reports on the paths are in {folder}.")
 
 
+def _draw_figure(table: "Table", pairs: "Pairs", data: "DataSet") -> None:
+    from mc_keras.reproduction.training_sizes import METHODS, compare_training_sizes, error
+
+    folder = _OUTPUT_DIR.value or f"reproduced/figure5_{table.pair}"
+    name, (start, end) = next(iter(pairs.items()))
+    sizes = compare_training_sizes(
+        start,
+        end,
+        data,
+        folder,
+        num_small=_SMALL.value,
+        methods=_ROWS.value or METHODS,
+        num_points=_NUM_POINTS.value,
+        seed=_SEED.value,
+        about={**_about(), "pair": name},
+        verbose=_VERBOSE.value,
+    )
+    print(f"{'worst error (%)':16}{'examples':>10}{'train':>9}{'test':>9}")
+    for by_method in sizes.values():
+        for method, report in by_method.items():
+            train, test = (error(report, split).max() for split in ("train", "test"))
+            examples = report.metadata["examples"]["train"]
+            print(f"{method:16}{examples:10}{train:9.2f}{test:9.2f}")
+    print(f"Figure and reports are in {folder}.")
+
+
+def _about() -> dict[str, str]:
+    return {"command": shlex.join(["mc-reproduce", *sys.argv[1:]])}
+
+
 def _check_flags() -> None:
-    for table, flag, other in (("1", _DATASET, _NETWORK), ("2", _NETWORK, _DATASET)):
-        if _TABLE.value == table and (flag.value is None or other.value is not None):
-            raise ValueError(
-                f"Table {table} is chosen by --{flag.name}, one of "
-                f"{', '.join(flags.FLAGS[flag.name].parser.enum_values)}, and not by "
-                f"--{other.name}."
-            )
+    if (_TABLE.value is None) == (_FIGURE.value is None):
+        raise ValueError("Choose one of --table=1, --table=2 and --figure=5.")
+    if (_DATASET.value is None) == (_NETWORK.value is None) or (
+        _TABLE.value is not None and (_TABLE.value == "1") != (_DATASET.value is not None)
+    ):
+        raise ValueError(
+            "Choose the networks: by --dataset, one of mnist, cifar10, for table 1; by --network, "
+            "one of conv2fc1, fc3, vgg16, resnet20, for table 2; by either for a figure."
+        )
     if _ROWS.value == []:
         raise ValueError("--rows is empty; name rows separated by commas.")
 
 
-def _pairs(table: "Table", data: "DataSet") -> "dict[str, tuple[keras.Model, keras.Model]]":
+def _pairs(table: "Table", data: "DataSet") -> "Pairs":
     """The zoo's pair, if it has one, and those of trained runs."""
     import mc_keras as mc
     from mc_keras.zoo.manifest import manifest_of

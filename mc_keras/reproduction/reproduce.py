@@ -11,9 +11,10 @@ from mc_keras.evaluation import PathReport
 from mc_keras.evaluation.points import checked_splits
 from mc_keras.progress import ProgressBar
 from mc_keras.provenance import versions
-from mc_keras.reproduction.published import ENDS, Table
+from mc_keras.reproduction.kept_reports import KeptReports
+from mc_keras.reproduction.published import Table
 from mc_keras.reproduction.result import SPLITS, Reproduction
-from mc_keras.reproduction.rows import chosen_rows, connector_of, exists
+from mc_keras.reproduction.rows import chosen_rows
 from mc_keras.reproduction.writing import write
 from mc_keras.storage import PathLike
 from mc_keras.weight_space import check_same_architecture
@@ -81,7 +82,7 @@ def reproduce(
         workspace = Workspace(
             folder / "pairs" / pair, start, end, splits, seed=seed, verbose=int(verbose == 2)
         )
-        kept = _KeptReports(folder / "pairs" / pair, workspace, epochs, num_points)
+        kept = KeptReports(folder / "pairs" / pair, workspace, epochs, num_points)
         for row in wanted:
             reports.setdefault(row, {})[pair] = kept.load(row) or kept.make(row)
             if not keep_paths:
@@ -109,49 +110,3 @@ def reproduce(
     )
     write(folder, result)
     return result
-
-
-class _KeptReports:
-    """Reports on the paths of one pair, in a folder."""
-
-    def __init__(self, folder: pathlib.Path, workspace: Workspace, epochs: int, num_points: int):
-        self._folder = folder
-        self._workspace = workspace
-        self._epochs = epochs
-        self._num_points = num_points
-
-    def others(self, wanted: list[str]) -> list[str]:
-        """Rows of earlier runs."""
-        found = sorted(file.stem for file in self._folder.glob("*.json"))
-        return [row for row in found if exists(row) and row not in wanted]
-
-    def load(self, row: str) -> PathReport | None:
-        """The report of an earlier run, if it would be the same now."""
-        try:
-            report = PathReport.load(self._file(row))
-        except (OSError, ValueError):
-            return None
-        provenance = report.metadata["provenance"]
-        measured_on = report.metadata["evaluation"]["data"]
-        splits = {name: data["sha256"] for name, data in self._workspace.origin["data"].items()}
-        same = (
-            self._workspace.made_by(connector_of(row, self._epochs), provenance)
-            and measured_on == splits
-            and report.metadata.get("num_points") == self._points(row)
-        )
-        return report if same else None
-
-    def make(self, row: str) -> PathReport:
-        """Find the path and measure it, from where an earlier run was."""
-        path = self._workspace.path(row, connector_of(row, self._epochs))
-        report = self._workspace.measure(row, path, self._points(row))
-        report.metadata["num_points"] = self._points(row)
-        report.save(self._file(row))
-        self._workspace.checkpoint(row).unlink(missing_ok=True)
-        return report
-
-    def _points(self, row: str) -> int:
-        return 2 if row == ENDS else self._num_points
-
-    def _file(self, row: str) -> pathlib.Path:
-        return self._folder / f"{row}.json"

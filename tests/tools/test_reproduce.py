@@ -67,6 +67,12 @@ def answers(place):
             *[*MNIST, *short, f"--pairs={runs / 'seed3'}:{runs / 'seed4'}"],
             f"--output_dir={place / 'pairs'}",
         ],
+        "figure": [
+            *["--figure=5", "--dataset=mnist", "--rows=linear+wa", "--num_points=3", "--small=60"],
+            f"--output_dir={place / 'figure'}",
+        ],
+        "no table": ["--dataset=mnist"],
+        "too small": ["--figure=5", "--dataset=mnist", "--small=1442"],
         "no dataset": ["--table=1"],
         "both": ["--table=2", "--network=fc3", "--dataset=mnist"],
         "no row": [*MNIST, "--rows=arcc"],
@@ -130,11 +136,25 @@ def test_pairs_are_taken_beside_the_zoos(answers, place):
     assert answers["pairs"][0] is None
 
 
+def test_the_figure_is_about_few_and_all_examples(answers, place):
+    error, printed, _ = answers["figure"]
+    assert error is None
+    record = json.loads((place / "figure" / "figure5.json").read_text())
+    for size, examples in (("small", 60), ("full", 1442)):
+        measured = record["sizes"][size]["linear+wa"]
+        assert measured["examples"] == {"train": examples, "test": 355}
+        worst = (max(measured[f"{split}_error"]) for split in ("train", "test"))
+        assert re.search(rf"linear\+wa +{examples} +{next(worst):.2f} +{next(worst):.2f}", printed)
+    assert (place / "figure" / "figure5.png").stat().st_size > 10_000
+
+
 @pytest.mark.parametrize(
     ("case", "message"),
     [
-        ("no dataset", "Table 1 is chosen by --dataset, one of mnist, cifar10, and not by"),
-        ("both", "Table 2 is chosen by --network, one of conv2fc1, fc3, vgg16, resnet20, and"),
+        ("no table", "Choose one of --table=1, --table=2 and --figure=5."),
+        ("no dataset", "by --dataset, one of mnist, cifar10, for table 1; by --network, one of"),
+        ("both", "Choose the networks: by --dataset"),
+        ("too small", "must have between 1 and 1441 examples, received 1442"),
         ("no row", "There is no method 'arcc': did you mean 'arc'"),
         ("empty", "--rows is empty"),
         ("one folder", "A pair is two folders, DIR_A:DIR_B, received"),

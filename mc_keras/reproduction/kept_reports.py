@@ -1,0 +1,61 @@
+"""Reports that are made once, and taken again where they would be the same."""
+
+import pathlib
+
+from mc_keras.evaluation import PathReport
+from mc_keras.reproduction.published import ENDS
+from mc_keras.reproduction.rows import connector_of, exists
+from mc_keras.workspace import Workspace
+
+
+class KeptReports:
+    """Reports on the paths of one pair, kept in a folder.
+
+    Args:
+        folder: Where the reports are.
+        workspace: Makes and measures paths.
+        epochs: Of the trained chains.
+        num_points: Positions at which a path is measured, besides its knots.
+    """
+
+    def __init__(self, folder: pathlib.Path, workspace: Workspace, epochs: int, num_points: int):
+        self._folder = folder
+        self._workspace = workspace
+        self._epochs = epochs
+        self._num_points = num_points
+
+    def others(self, wanted: list[str]) -> list[str]:
+        """Rows of earlier runs."""
+        found = sorted(file.stem for file in self._folder.glob("*.json"))
+        return [row for row in found if exists(row) and row not in wanted]
+
+    def load(self, row: str) -> PathReport | None:
+        """The report of an earlier run, if it would be the same now."""
+        try:
+            report = PathReport.load(self._file(row))
+        except (OSError, ValueError):
+            return None
+        provenance = report.metadata["provenance"]
+        measured_on = report.metadata["evaluation"]["data"]
+        splits = {name: data["sha256"] for name, data in self._workspace.origin["data"].items()}
+        same = (
+            self._workspace.made_by(connector_of(row, self._epochs), provenance)
+            and measured_on == splits
+            and report.metadata.get("num_points") == self._points(row)
+        )
+        return report if same else None
+
+    def make(self, row: str) -> PathReport:
+        """Find the path and measure it, from where an earlier run was."""
+        path = self._workspace.path(row, connector_of(row, self._epochs))
+        report = self._workspace.measure(row, path, self._points(row))
+        report.metadata["num_points"] = self._points(row)
+        report.save(self._file(row))
+        self._workspace.checkpoint(row).unlink(missing_ok=True)
+        return report
+
+    def _points(self, row: str) -> int:
+        return 2 if row == ENDS else self._num_points
+
+    def _file(self, row: str) -> pathlib.Path:
+        return self._folder / f"{row}.json"
