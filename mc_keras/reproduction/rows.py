@@ -9,6 +9,7 @@ from mc_keras.paths import PolygonalChain
 from mc_keras.reproduction.published import ENDS, Table
 
 _CHAINS = {"polychain": 3, "polychain5": 5}
+_LEARNING_RATE = 1e-3
 
 
 def connector_of(row: str, epochs: int) -> Connector:
@@ -24,7 +25,8 @@ def connector_of(row: str, epochs: int) -> Connector:
     if row == ENDS:
         return Linear()
     if row in _CHAINS:
-        return CurveFitting(curve=PolygonalChain(num_control_points=_CHAINS[row]), epochs=epochs)
+        curve = PolygonalChain(num_control_points=_CHAINS[row])
+        return CurveFitting(curve=curve, epochs=epochs, learning_rate=_LEARNING_RATE)
     return by_name(row)
 
 
