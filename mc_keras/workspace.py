@@ -24,6 +24,7 @@ class Workspace:
         start: Network at `t = 0`.
         end: Network at `t = 1`, of the same architecture.
         splits: Split name to `(x, y)` in memory, as `checked_splits` returns them.
+        measured: What paths are measured on, if not on all of `splits`.
         seed: Seed of everything random in the methods.
         verbose: 1 for progress of each training and evaluation.
 
@@ -39,12 +40,14 @@ class Workspace:
         end: keras.Model,
         splits: Mapping[str, Any],
         *,
+        measured: Mapping[str, Any] | None = None,
         seed: int = 0,
         verbose: int = 0,
     ):
         self._folder = pathlib.Path(folder)
         self._start, self._end = start, end
         self._splits = dict(splits)
+        self._measured = dict(splits if measured is None else measured)
         self.verbose = verbose
         self.origin: dict[str, Any] = {
             "start": {"name": start.name, "sha256": fingerprint(WeightSpace(start).read())},
@@ -99,11 +102,16 @@ class Workspace:
         """Evaluate a path, from where an earlier run was."""
         return evaluate_path(
             path,
-            self._splits,
+            self._measured,
             num_points,
             checkpoint=self.checkpoint(method),
             verbose=self.verbose,
         )
+
+    @property
+    def measured_on(self) -> dict[str, str]:
+        """Fingerprint of each split that paths are measured on, as in the metadata of reports."""
+        return {name: fingerprint(split) for name, split in self._measured.items()}
 
     def checkpoint(self, name: str) -> pathlib.Path:
         """File that holds how far an evaluation is."""

@@ -70,6 +70,12 @@ _OUTPUT_DIR = flags.DEFINE_string(
 _NUM_POINTS = flags.DEFINE_integer(
     "num_points", 61, "Positions at which a path is measured, besides its knots.", lower_bound=2
 )
+_TRAIN_EXAMPLES = flags.DEFINE_integer(
+    "train_examples",
+    None,
+    "Training examples, from the first on, that paths are measured on. Default: all.",
+    lower_bound=1,
+)
 _EPOCHS = flags.DEFINE_integer(
     "epochs", 30, "Epochs of the trained chains, Garipov (3) and (5).", lower_bound=1
 )
@@ -122,6 +128,7 @@ def _reproduce_table(table: "Table", pairs: "Pairs", data: "DataSet") -> None:
         rows=_ROWS.value,
         epochs=_EPOCHS.value,
         num_points=_NUM_POINTS.value,
+        train_examples=_TRAIN_EXAMPLES.value,
         seed=_SEED.value,
         keep_paths=_KEEP_PATHS.value,
         about=_about(),

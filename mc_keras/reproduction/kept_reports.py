@@ -23,6 +23,7 @@ class KeptReports:
         self._workspace = workspace
         self._epochs = epochs
         self._num_points = num_points
+        self._measured_on = workspace.measured_on
 
     def others(self, wanted: list[str]) -> list[str]:
         """Rows of earlier runs."""
@@ -36,11 +37,9 @@ class KeptReports:
         except (OSError, ValueError):
             return None
         provenance = report.metadata["provenance"]
-        measured_on = report.metadata["evaluation"]["data"]
-        splits = {name: data["sha256"] for name, data in self._workspace.origin["data"].items()}
         same = (
             self._workspace.made_by(connector_of(row, self._epochs), provenance)
-            and measured_on == splits
+            and report.metadata["evaluation"]["data"] == self._measured_on
             and report.metadata.get("num_points") == self._points(row)
         )
         return report if same else None

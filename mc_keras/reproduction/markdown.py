@@ -49,12 +49,13 @@ def _text(figure: Figure | None) -> str:
 
 def _notes(result: Reproduction) -> list[str]:
     num_pairs, num_points = len(result.pairs), result.provenance["num_points"]
+    train, test = (result.provenance["measured_on"][split] for split in SPLITS)
+    pairs = "pairs (mean ± standard deviation)" if num_pairs > 1 else "pair"
     notes = [
-        f"Worst accuracy along the path, per cent, on {num_pairs} "
-        + ("pairs (mean ± standard deviation)" if num_pairs > 1 else "pair")
-        + f" of networks: {', '.join(result.pairs)}; {num_points} positions and the knots of the "
-        'path. "Below the ends": percentage points from the mean accuracy of the end points. '
-        "Seconds: to find and to measure a path.",
+        f"Worst accuracy along the path, per cent, on {num_pairs} {pairs} of networks: "
+        f"{', '.join(result.pairs)}; {train:,} training and {test:,} test examples, {num_points} "
+        'positions and the knots of the path. "Below the ends": percentage points from the mean '
+        "accuracy of the end points. Seconds: to find and to measure a path.",
     ]
     if any(f and f.doubtful for row in result.rows for f in result.table.row(row)[2:]):
         notes += ["", "\\* Contradicts its neighbours, likely a misprint."]

@@ -30,6 +30,7 @@ def reproduce(
     rows: Iterable[str] | None = None,
     epochs: int = 30,
     num_points: int = 61,
+    train_examples: int | None = None,
     seed: int = 0,
     keep_paths: bool = False,
     about: Mapping[str, Any] | None = None,
@@ -52,6 +53,8 @@ def reproduce(
             that there are methods for if not given. The end points are always computed.
         epochs: Of the trained chains.
         num_points: Positions at which a path is measured, besides its knots.
+        train_examples: How many training examples, from the first on, paths are measured on; all if
+            not given. They are found with all of them in any case.
         seed: Seed of everything random.
         keep_paths: Whether the files of measured paths stay; they may be large.
         about: JSON-able mapping to be kept in the results, such as `{"command": ...}`.
@@ -71,16 +74,25 @@ def reproduce(
     for start, end in pairs.values():
         check_same_architecture(start, end)
     splits = checked_splits(next(iter(pairs.values()))[0], data)
+    if train_examples is not None and train_examples < 1:
+        raise ValueError(f"Paths are measured on at least one example, received {train_examples}.")
     if not set(SPLITS) <= set(splits):
         raise ValueError(f"A table needs the splits 'train' and 'test', received {sorted(splits)}.")
     splits = {split: splits[split] for split in SPLITS}
+    measured = {**splits, "train": tuple(array[:train_examples] for array in splits["train"])}
     folder = pathlib.Path(folder)
     bar = ProgressBar(table.name, len(pairs) * len(wanted), verbose=int(verbose == 1))
     reports: dict[str, dict[str, PathReport]] = {}
     made_of = {}
     for pair, (start, end) in pairs.items():
         workspace = Workspace(
-            folder / "pairs" / pair, start, end, splits, seed=seed, verbose=int(verbose == 2)
+            folder / "pairs" / pair,
+            start,
+            end,
+            splits,
+            measured=measured,
+            seed=seed,
+            verbose=int(verbose == 2),
         )
         kept = KeptReports(folder / "pairs" / pair, workspace, epochs, num_points)
         for row in wanted:
@@ -101,6 +113,7 @@ def reproduce(
             **(about or {}),
             "pairs": made_of,
             "data": workspace.origin["data"],
+            "measured_on": {split: len(y) for split, (_, y) in measured.items()},
             "num_points": num_points,
             "epochs_of_chains": epochs,
             "seed": seed,

@@ -86,13 +86,25 @@ def test_rows_that_are_done_are_kept_and_rows_come_in_any_order(one, splits, tmp
 
 def test_rows_made_in_another_way_are_not_taken(one, splits, pairs, tmp_path):
     reproduce(TABLE, one, splits, tmp_path, rows=["polychain", "arc"], **SETTINGS)
-    for changes in ({"epochs": 2}, {"num_points": 4}, {"seed": 1}):
+    for changes in ({"epochs": 2}, {"num_points": 4}, {"seed": 1}, {"train_examples": 70}):
         kept = reproduce(TABLE, one, splits, tmp_path, rows=["ends"], **SETTINGS | changes)
         assert "polychain" not in kept.rows
     fewer = {"train": splits["train"], "test": [array[:50] for array in splits["test"]]}
     assert reproduce(TABLE, one, fewer, tmp_path, rows=[], **SETTINGS).rows == ["ends"]
     other = {"one": pairs["two"]}
     assert reproduce(TABLE, other, splits, tmp_path, rows=[], **SETTINGS).rows == ["ends"]
+
+
+def test_fewer_training_examples_are_measured_and_all_make_the_path(one, splits, tmp_path):
+    settings = SETTINGS | {"train_examples": 70}
+    result = reproduce(TABLE, one, splits, tmp_path, rows=["linear+wa"], **settings)
+    path = mc.connect(*one["one"], "linear+wa", splits)
+    few = {"train": tuple(array[:70] for array in splits["train"]), "test": splits["test"]}
+    expected = mc.evaluate_path(path, few, 5, verbose=0)
+    for split in ("train", "test"):
+        worst = 100 * expected.worst(f"{split}_accuracy")
+        np.testing.assert_allclose(result.worst("linear+wa", split), [worst])
+    assert "70 training and 90 test examples" in (tmp_path / "table.md").read_text()
 
 
 @pytest.mark.slow
