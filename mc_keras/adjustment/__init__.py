@@ -2,19 +2,14 @@
 
 from mc_keras.adjustment.layerwise import Stepwise, layerwise_path
 from mc_keras.adjustment.normal_equations import NormalEquations
-from mc_keras.adjustment.sequential import (
-    Solver,
-    least_squares,
-    rescaling,
-    solve_along,
-)
+from mc_keras.adjustment.sequential import LeastSquares, Rescaling, Solver, solve_along
 
 __all__ = [
+    "LeastSquares",
     "NormalEquations",
+    "Rescaling",
     "Solver",
     "Stepwise",
     "layerwise_path",
-    "least_squares",
-    "rescaling",
     "solve_along",
 ]

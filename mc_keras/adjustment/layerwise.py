@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from mc_keras.adjustment.linear_layers import LinearLayer
 from mc_keras.adjustment.networks import Network, blocks, mixture, num_affordable
-from mc_keras.adjustment.normal_equations import NormalEquations
 from mc_keras.adjustment.program import Program
-from mc_keras.adjustment.sequential import put_solution
+from mc_keras.adjustment.sequential import equations_of, put_solution
 from mc_keras.paths import (
     AffinePath,
     Coefficients,
@@ -383,7 +382,7 @@ class _Walk:
         share = 0.0
         if turns and self.how.refit:
             share = 1.0 if self.how.target == "end" else time
-        equations = NormalEquations(layer.num_features, layer.num_targets)
+        equations = equations_of(layer, call)
         x = network.values[call.inputs[0]]
         for n, part in enumerate(blocks(len(x))):
             goal: Any = self.goals[number][n]
@@ -396,7 +395,7 @@ class _Walk:
         elif turns and self.how.refit:
             prior = (1 - time) * prior + time * self._matrix(layer, self.end)
         ridge = 0.0 if self.how.pseudo_inverse else self.how.ridge
-        put_solution(layer, call, network, equations, ridge, prior)
+        put_solution(layer, network, equations, ridge, prior)
 
     @staticmethod
     def _matrix(layer: LinearLayer, point: Sequence[NDArray]) -> NDArray[np.float64]:

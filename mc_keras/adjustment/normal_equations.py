@@ -25,6 +25,7 @@ class NormalEquations:
     Args:
         num_features: Columns of the features.
         num_targets: Columns of the targets.
+        name: What an error calls them.
 
     Attributes:
         gram: `features.T @ features`; only its lower triangle is filled.
@@ -33,7 +34,8 @@ class NormalEquations:
         num_rows: Rows added so far.
     """
 
-    def __init__(self, num_features: int, num_targets: int):
+    def __init__(self, num_features: int, num_targets: int, name: str = "least squares"):
+        self.name = name
         # Column-major, so that BLAS adds in place.
         self.gram = np.zeros((num_features, num_features), order="F")
         self.products = np.zeros((num_features, num_targets))
@@ -41,7 +43,20 @@ class NormalEquations:
         self.num_rows = 0
 
     def add(self, features: NDArray, targets: NDArray) -> None:
-        """Add rows: `features` of shape `(rows, num_features)`, `targets` `(rows, num_targets)`."""
+        """Add rows.
+
+        Args:
+            features: Shape `(rows, num_features)`.
+            targets: Shape `(rows, num_targets)`.
+
+        Raises:
+            ValueError: If one of them is not finite.
+        """
+        if not (np.isfinite(features).all() and np.isfinite(targets).all()):
+            raise ValueError(
+                f"The features of {self.name} are not finite: some weights or inputs are so large "
+                "that activations overflow; look at the two networks, or scale the inputs."
+            )
         with _threads_for(len(self.gram)):
             self._add(features, targets)
 
@@ -56,10 +71,6 @@ class NormalEquations:
             self.products += block.T @ goal
             self.squares += float(np.sum(np.square(goal)))
             self.num_rows += len(block)
-
-    def is_finite(self) -> bool:
-        """Whether no feature or target was NaN or infinite, nor too large to be squared."""
-        return bool(np.isfinite(self.gram.trace()) and np.isfinite(self.squares))
 
     def solve(self, prior: NDArray, ridge: float) -> NDArray[np.float64]:
         """The solution nearest to `prior`.

@@ -9,6 +9,8 @@ import keras
 from mc_keras.adjustment.linear_layers import is_linear
 from mc_keras.units.graph import interpret, is_graph
 
+_OTHERWISE = "Use 'linear', 'arc', 'ot' or a trained curve such as 'bezier'."
+
 
 @dataclasses.dataclass(frozen=True)
 class Slot:
@@ -60,11 +62,13 @@ class Program:
         calls: The calls.
         input: Number of the slot of the input.
         output: Number of the slot of the output.
-        last_use: For each slot the number of the last call that reads it.
+        last_use: For each slot the number of the last call that reads it; a number after all for
+            the output.
 
     Raises:
         TypeError: If the model has no graph.
-        ValueError: If it has several inputs or outputs, or a layer with weights is called twice.
+        ValueError: If it has several inputs or outputs, a layer with weights is called twice, or
+            one gives a mask.
     """
 
     def __init__(self, model: keras.Model):
@@ -86,12 +90,17 @@ class Program:
         self.output = result.number
         self.last_use = {
             number: position for position, call in enumerate(self.calls) for number in call.inputs
-        }
+        } | {self.output: len(self.calls)}
         self._check_called_once()
 
     def _record(
         self, op: Any, args: tuple, kwargs: dict, outputs: Sequence[Any], path: str
     ) -> list[Slot]:
+        if any(getattr(tensor, "_keras_mask", None) is not None for tensor in outputs):
+            raise ValueError(
+                f"The layer '{path}' gives a mask, which weights are not adjusted with. "
+                f"{_OTHERWISE}"
+            )
         first = len(self._shapes)
         numbers = tuple(range(first, first + len(outputs)))
         self._shapes |= {n: tuple(t.shape[1:]) for n, t in zip(numbers, outputs, strict=True)}
@@ -108,8 +117,7 @@ class Program:
                 if id(variable) in seen:
                     raise ValueError(
                         f"The layer '{call.path}' is called more than once, or shares weights with "
-                        "another: weights are adjusted one call at a time. Use 'linear', 'arc', "
-                        "'ot' or a trained curve such as 'bezier'."
+                        f"another: weights are adjusted one call at a time. {_OTHERWISE}"
                     )
             seen |= {id(variable) for variable in call.weights}
 

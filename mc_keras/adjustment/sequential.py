@@ -5,8 +5,9 @@ wrong is made good as far as it can be. The target is what the layer's activatio
 two ends, interpolated.
 """
 
+import abc
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +26,31 @@ from mc_keras.adjustment.program import Call, Program
 from mc_keras.paths import Path
 from mc_keras.progress import ProgressBar
 
-# What a solver is given: the layer, its call, the network, and the outputs of the layer before its
-# activation at the start and at the end, and t. It changes the network's weights.
-Solver = Callable[[LinearLayer, Call, Network, NDArray, NDArray, float], None]
+
+class Solver(abc.ABC):
+    """Changes the weights of one linear layer of a network.
+
+    Attributes:
+        solves_first: Whether layers that read the same in all networks are solved for.
+        solves_outputs: Whether the layer that gives the outputs is solved for.
+    """
+
+    solves_first: bool
+    solves_outputs: bool
+
+    @abc.abstractmethod
+    def __call__(
+        self, layer: LinearLayer, call: Call, network: Network, ends: Sequence[NDArray], t: float
+    ) -> None:
+        """Solve for a layer.
+
+        Args:
+            layer: The layer.
+            call: Its call.
+            network: The network to change, at `t`.
+            ends: What the activation of the layer is given in the two ends.
+            t: Position.
+        """
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,15 +73,12 @@ def solve_along(
     solver: Solver,
     *,
     num_positions: int = 16,
-    last_too: bool = True,
     seed: int = 0,
     verbose: int = 0,
 ) -> Sequential:
     """Solve the linear layers of a network at some positions between two ends.
 
-    A layer that reads the same in all networks, as the first one does, keeps the weights of the
-    base: for a straight line they are the solution. Batch-norm layers measure their statistics as
-    they are reached.
+    Batch-norm layers measure their statistics as they are reached.
 
     Args:
         base: Path between the ends that gives the weights that are not solved for, and those to
@@ -67,7 +87,6 @@ def solve_along(
         x: Inputs of shape `(N, ...)`; as many of the first as fit into memory are used.
         solver: How.
         num_positions: Most output positions of a convolution that are used of each example.
-        last_too: Whether the layer that gives the outputs is solved for.
         seed: Of the choice of positions.
         verbose: 1 for a progress bar.
 
@@ -95,11 +114,12 @@ def solve_along(
             else:
                 layer = LinearLayer(call.op, variables, call.shape, num_positions, rng)
                 is_last = call.outputs[0] == program.output
-                solves = not same_inputs(call, everyone) and (last_too or not is_last)
-                start, end = (network.own_linear(layer, call) for network in (a, b))
+                solves = solver.solves_first or not same_inputs(call, everyone)
+                solves &= solver.solves_outputs or not is_last
+                outputs = [network.own_linear(layer, call) for network in (a, b)]
                 for t, network in zip(ts, between, strict=True):
                     if solves:
-                        solver(layer, call, network, start, end, t)
+                        solver(layer, call, network, outputs, t)
                     if not is_last:
                         network.activate(call, network.own_linear(layer, call))
                     bar.add(1)
@@ -107,53 +127,55 @@ def solve_along(
                     solved |= {layer.kernel} | ({layer.bias} if layer.bias is not None else set())
                 if is_last:
                     break
-                a.activate(call, start)
-                b.activate(call, end)
+                for network, before in zip((a, b), outputs, strict=True):
+                    network.activate(call, before)
             for network in everyone:
                 network.forget(program, position)
         points += [[np.array(array) for array in network.point] for network in between]
     return Sequential(points, sorted(solved))
 
 
-def least_squares(ridge: float) -> Solver:
+class LeastSquares(Solver):
     """Weights that give the interpolated outputs best, near those that the network has.
+
+    A layer that reads the same in all networks, as the first one does, keeps its weights: on a
+    straight line they are the solution.
 
     Args:
         ridge: See `NormalEquations.solve`.
     """
 
-    def solve(
-        layer: LinearLayer, call: Call, network: Network, start: NDArray, end: NDArray, t: float
-    ) -> None:
-        x = network.values[call.inputs[0]]
-        equations = NormalEquations(layer.num_features, layer.num_targets)
-        for part in blocks(len(x)):
-            goal = (1 - t) * layer.targets(start[part], part.start)
-            goal += t * layer.targets(end[part], part.start)
-            equations.add(layer.features(x[part], part.start), goal)
-        put_solution(layer, call, network, equations, ridge)
+    solves_first = False
+    solves_outputs = True
 
-    return solve
+    def __init__(self, ridge: float):
+        self.ridge = ridge
+
+    def __call__(
+        self, layer: LinearLayer, call: Call, network: Network, ends: Sequence[NDArray], t: float
+    ) -> None:
+        """See the base class."""
+        x = network.values[call.inputs[0]]
+        equations = equations_of(layer, call)
+        for part in blocks(len(x)):
+            start, end = (layer.targets(array[part], part.start) for array in ends)
+            equations.add(layer.features(x[part], part.start), (1 - t) * start + t * end)
+        put_solution(layer, network, equations, self.ridge)
+
+
+def equations_of(layer: LinearLayer, call: Call) -> NormalEquations:
+    """Equations for the weights of a layer, without rows yet."""
+    return NormalEquations(layer.num_features, layer.num_targets, f"the layer '{call.path}'")
 
 
 def put_solution(
     layer: LinearLayer,
-    call: Call,
     network: Network,
     equations: NormalEquations,
     ridge: float,
     prior: NDArray | None = None,
 ) -> None:
-    """Give a network the solution of a layer's equations; the prior is what it has, if not given.
-
-    Raises:
-        ValueError: If a feature or target is not finite.
-    """
-    if not equations.is_finite():
-        raise ValueError(
-            f"The features of the layer '{call.path}' are not finite: its inputs or weights hold "
-            "NaN, or numbers too large to be squared; look at the data, or scale them."
-        )
+    """Give a network the solution of a layer's equations, by default nearest to what it has."""
     if prior is None:
         bias = None if layer.bias is None else network.point[layer.bias]
         prior = layer.matrix(network.point[layer.kernel], bias)
@@ -163,7 +185,7 @@ def put_solution(
         network.set(layer.bias, bias)
 
 
-def rescaling() -> Solver:
+class Rescaling(Solver):
     """Each unit's outputs get the mean and the deviation of the two ends, interpolated: REPAIR.
 
     Units that never change are left alone; without a bias only the deviation is set.
@@ -172,13 +194,17 @@ def rescaling() -> Solver:
         Jordan et al., REPAIR, 2023, section 3, https://arxiv.org/abs/2211.08403
     """
 
-    def solve(
-        layer: LinearLayer, call: Call, network: Network, start: NDArray, end: NDArray, t: float
+    solves_first = True
+    solves_outputs = False
+
+    def __call__(
+        self, layer: LinearLayer, call: Call, network: Network, ends: Sequence[NDArray], t: float
     ) -> None:
-        now = network.own_linear(layer, call)
-        (mean, deviation), *ends = (_moments(layer, z) for z in (now, start, end))
+        """See the base class."""
+        mean, deviation = _moments(layer, network.own_linear(layer, call))
+        start, end = (_moments(layer, array) for array in ends)
         wanted_mean, wanted = (
-            (1 - t) * first + t * second for first, second in zip(*ends, strict=True)
+            (1 - t) * first + t * second for first, second in zip(start, end, strict=True)
         )
         alive = deviation > 1e-6 * np.max(deviation, initial=0.0)
         factor = np.where(alive, wanted / np.where(alive, deviation, 1.0), 1.0)
@@ -186,8 +212,6 @@ def rescaling() -> Solver:
         if layer.bias is not None:
             bias = np.asarray(network.point[layer.bias], "float64")
             network.set(layer.bias, wanted_mean + factor * (bias - mean))
-
-    return solve
 
 
 def _moments(layer: LinearLayer, outputs: NDArray) -> tuple[NDArray, NDArray]:

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from mc_keras.adjustment import Solver, least_squares, rescaling, solve_along
+from mc_keras.adjustment import LeastSquares, Rescaling, Solver, solve_along
 from mc_keras.connectors.arc import Arc
 from mc_keras.connectors.base import Connector
 from mc_keras.connectors.linear import Linear
@@ -19,7 +19,6 @@ class _SolvedAtKnots(Connector):
 
     needs_data = True
     added: str  # to the name of the base
-    solves_outputs: bool  # whether the output layer is solved for too
 
     def __init__(
         self,
@@ -35,7 +34,7 @@ class _SolvedAtKnots(Connector):
                 f"{name} starts from Linear() or Arc(), received {type(base).__name__}; to line "
                 f"the units up first, use OptimalTransport(along={name}())."
             )
-        if num_knots < 3 or num_positions < 1 or (num_examples or 1) < 1:
+        if num_knots < 3 or num_positions < 1 or (num_examples is not None and num_examples < 1):
             raise ValueError(
                 f"{name} needs at least three knots (the ends are two), one position and one "
                 f"example, received num_knots={num_knots}, num_positions={num_positions}, "
@@ -75,7 +74,6 @@ class _SolvedAtKnots(Connector):
             data[0][: self.num_examples],
             self.solver(),
             num_positions=self.num_positions,
-            last_too=self.solves_outputs,
             seed=seed,
             verbose=verbose,
         )
@@ -122,7 +120,6 @@ class FeatureInterpolation(_SolvedAtKnots):
     """
 
     added = "features"
-    solves_outputs = True
 
     def __init__(
         self,
@@ -140,7 +137,7 @@ class FeatureInterpolation(_SolvedAtKnots):
 
     def solver(self) -> Solver:
         """See the base class."""
-        return least_squares(self.ridge)
+        return LeastSquares(self.ridge)
 
 
 class Repair(_SolvedAtKnots):
@@ -166,7 +163,6 @@ class Repair(_SolvedAtKnots):
     """
 
     added = "repair"
-    solves_outputs = False
 
     def __init__(
         self,
@@ -180,4 +176,4 @@ class Repair(_SolvedAtKnots):
 
     def solver(self) -> Solver:
         """See the base class."""
-        return rescaling()
+        return Rescaling()

@@ -65,7 +65,12 @@ class WeightAdjustment(Connector):
             raise ValueError(
                 f"WeightAdjustment takes target='start', 'end' or 'blend', not target={target!r}."
             )
-        if num_breakpoints < 2 or num_positions < 1 or (num_examples or 1) < 1 or ridge < 0:
+        if (
+            num_breakpoints < 2
+            or num_positions < 1
+            or (num_examples is not None and num_examples < 1)
+            or ridge < 0
+        ):
             raise ValueError(
                 "WeightAdjustment needs at least two breakpoints (the ends), one position, one "
                 f"example and a ridge of 0 or more, received num_breakpoints={num_breakpoints}, "
@@ -146,7 +151,7 @@ class Butterfly(Connector):
         num_examples: int | None = None,
     ):
         self.base = _checked_base(type(self).__name__, base)
-        if num_positions < 1 or (num_examples or 1) < 1 or ridge < 0:
+        if num_positions < 1 or (num_examples is not None and num_examples < 1) or ridge < 0:
             raise ValueError(
                 "Butterfly needs at least one position, one example and a ridge of 0 or more, "
                 f"received num_positions={num_positions}, num_examples={num_examples}, "

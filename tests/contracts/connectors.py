@@ -6,12 +6,18 @@ from mc_keras.connectors import (
     Butterfly,
     CurveFitting,
     FeatureInterpolation,
+    LearnedConnection,
     Linear,
     OptimalTransport,
     Repair,
     Slerp,
     WeightAdjustment,
 )
+from mc_keras.flows import RealNVP
+from tests.contracts.flows import stirred
+
+# For the rows of a network with 5 inputs and 3 outputs.
+_FLOW = stirred(RealNVP(9, num_blocks=2, hidden=(6,)))
 
 CONNECTORS = {
     "linear": Linear(),
@@ -43,4 +49,5 @@ CONNECTORS = {
     "bezier": CurveFitting(curve=mc.Bezier(3), epochs=2),
     "bezier of order 3": CurveFitting(curve=mc.Bezier(4), epochs=2, weight_decay=1e-4),
     "polychain": CurveFitting(curve=mc.PolygonalChain(3), epochs=2, num_strata=1),
+    "learned": LearnedConnection(model=_FLOW),
 }

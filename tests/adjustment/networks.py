@@ -1,0 +1,69 @@
+"""Networks whose graphs are of all the kinds that weights are adjusted in."""
+
+import keras
+import numpy as np
+from keras import layers as L
+
+
+def dense(widths=(6, 5), bias=True):
+    return keras.Sequential(
+        [keras.Input((4,)), *(L.Dense(w, "relu", use_bias=bias) for w in widths), L.Dense(3)]
+    )
+
+
+def convolutions():
+    return keras.Sequential(
+        [
+            keras.Input((8, 8, 2)),
+            L.Conv2D(5, 3, padding="same", activation="relu"),
+            L.MaxPooling2D(2),
+            L.Conv2D(6, 3, strides=2, padding="same", use_bias=False),
+            L.BatchNormalization(),
+            L.ReLU(),
+            L.Flatten(),
+            L.Dense(3),
+        ]
+    )
+
+
+def residual():
+    """The stream is written by `stem` and `writer`, read by `inner`, `shortcut` and `after`."""
+    inputs = keras.Input((6, 6, 2))
+    stream = L.Conv2D(5, 3, padding="same", name="stem")(inputs)
+    x = L.BatchNormalization(name="norm")(stream)
+    x = L.Conv2D(4, 3, padding="same", name="inner")(L.ReLU()(x))
+    x = L.Conv2D(5, 3, padding="same", name="writer")(L.ReLU()(x))
+    stream = L.Add()([stream, x])
+    skip = L.Conv2D(7, 1, strides=2, name="shortcut")(stream)
+    x = L.Conv2D(7, 3, strides=2, padding="same", name="after")(L.ReLU()(stream))
+    stream = L.Add()([skip, x])
+    return keras.Model(inputs, L.Dense(3, name="head")(L.GlobalAveragePooling2D()(stream)))
+
+
+def nested():
+    """Branches, a concatenation, a nested model, a depthwise layer and a scale."""
+    inputs = keras.Input((6, 6, 2))
+    inner = keras.Sequential([keras.Input((6, 6, 4)), L.Conv2D(5, 1), L.LayerNormalization()])
+    x = L.DepthwiseConv2D(3, padding="same", name="depthwise")(
+        L.Conv2D(4, 3, padding="same")(inputs)
+    )
+    x = L.Concatenate()([inner(x), L.Conv2D(3, 1, activation="tanh")(inputs)])
+    return keras.Model(inputs, L.Dense(3)(L.Flatten()(x)))
+
+
+NETWORKS = {"dense": dense, "convolutions": convolutions, "residual": residual, "nested": nested}
+
+
+def pair(build, examples=80):
+    """Two networks with weights and moments that differ everywhere, and inputs."""
+    rng = np.random.default_rng(0)
+    models = build(), build()
+    for model in models:
+        for variable in model.weights:
+            scale = 1 / np.sqrt(max(np.prod(variable.shape[:-1]), 1.0))
+            value = rng.normal(size=variable.shape) * scale
+            if "variance" in variable.path or "gamma" in variable.path:
+                value = 1 + 0.5 * rng.random(variable.shape)
+            variable.assign(value)
+    x = rng.normal(size=(examples, *models[0].input_shape[1:])).astype("float32")
+    return *models, x

@@ -1,0 +1,191 @@
+"""Layer by layer: against plain NumPy, and what holds for every network."""
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+
+import mc_keras as mc
+from mc_keras.adjustment.layerwise import Stepwise, _Walk
+from mc_keras.connectors import Arc, Butterfly, Linear, OptimalTransport, WeightAdjustment
+from mc_keras.units import match_units
+from mc_keras.weight_space import WeightSpace
+from tests.adjustment.networks import NETWORKS, dense, pair
+
+
+def segments(path):
+    return path.segments if isinstance(path, mc.paths.PiecewisePath) else [path]
+
+
+def data_for(x):
+    return x, np.zeros(len(x), "int32")
+
+
+@pytest.mark.parametrize("target", ["start", "end", "blend"])
+@pytest.mark.parametrize("base", [Linear(), Arc()])
+def test_one_hidden_layer_is_the_papers_formula(base, target):
+    a, b, x = pair(lambda: dense((9,)), examples=200)
+    connector = WeightAdjustment(base, target=target, ridge=1e-3, num_breakpoints=5)
+    path = mc.connect(a, b, connector, data_for(x))
+    leg = segments(path)[1 if target == "end" else 0]
+    (ka, ba, va, ca), (kb, bb, vb, cb) = a.get_weights(), b.get_weights()
+    outputs = [
+        np.maximum(x @ k + c, 0) @ v + d for k, c, v, d in (a.get_weights(), b.get_weights())
+    ]
+    for t in (0.25, 0.5, 0.75):
+        share = {"start": 0.0, "end": 1.0, "blend": t}[target]
+        if isinstance(base, Arc):
+            c, s = np.cos(np.pi * t / 2), np.sin(np.pi * t / 2)
+            m, n = ((ka + kb) / 2).mean(1, keepdims=True), ((ba + bb) / 2).mean()
+            k, bias = m + c * (ka - m) + s * (kb - m), n + c * (ba - n) + s * (bb - n)
+        else:
+            k, bias = (1 - t) * ka + t * kb, (1 - t) * ba + t * bb
+        h = np.c_[np.maximum(x @ k + bias, 0), np.ones(len(x))].astype("float64")
+        goal = (1 - share) * outputs[0] + share * outputs[1]
+        prior = np.r_[va, ca[None]]
+        if target != "start":
+            prior = (1 - t) * prior + t * np.r_[vb, cb[None]]
+        strength = 1e-3 * np.trace(h.T @ h) / h.shape[1]
+        system = h.T @ h + strength * np.eye(h.shape[1])
+        expected = prior + np.linalg.solve(system, h.T @ (goal - h @ prior))
+        found = leg(t)
+        np.testing.assert_allclose(found[0], k, atol=1e-5)
+        np.testing.assert_allclose(found[1], bias, atol=1e-5)
+        np.testing.assert_allclose(np.r_[found[2], found[3][None]], expected, atol=1e-4)
+
+
+def test_the_pseudo_inverse_is_that_of_numpy():
+    a, b, x = pair(lambda: dense((9,)), examples=200)
+    connector = WeightAdjustment(pseudo_inverse=True, target="start", num_breakpoints=3)
+    path = mc.connect(a, b, connector, data_for(x))
+    first, leg, last = segments(path)
+    (ka, ba, *_), (kb, bb, *_) = a.get_weights(), b.get_weights()
+    goal = a.predict(x, verbose=0)
+    for t in (0.0, 0.5, 1.0):
+        h = np.maximum(x @ ((1 - t) * ka + t * kb) + (1 - t) * ba + t * bb, 0)
+        expected = np.linalg.pinv(np.c_[h, np.ones(len(x))].astype("float64")) @ goal
+        point = leg(t)
+        np.testing.assert_allclose(np.r_[point[2], point[3][None]], expected, atol=1e-4)
+    np.testing.assert_array_equal(first(1.0)[2], leg(0.0)[2])
+    np.testing.assert_array_equal(last(0.0)[2], leg(1.0)[2])
+
+
+@pytest.mark.parametrize(
+    "connector",
+    [
+        WeightAdjustment(num_breakpoints=3),
+        WeightAdjustment(target="start", num_breakpoints=3),
+        WeightAdjustment(target="end", num_breakpoints=3, pseudo_inverse=True),
+        WeightAdjustment(Arc(), num_breakpoints=2),
+        Butterfly(),
+        Butterfly(Arc()),
+    ],
+    ids=["lines", "start", "end", "arcs", "butterflies", "butterflies along arcs"],
+)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_segments_meet_and_reach_the_end(name, connector):
+    a, b, x = pair(NETWORKS[name])
+    path = mc.connect(a, b, connector, data_for(x))
+    for one, other in itertools.pairwise(segments(path)):
+        for v, w in zip(one(1.0), other(0.0), strict=True):
+            np.testing.assert_array_equal(v, w)
+        for v, w in zip(one.state(1.0), other.state(0.0), strict=True):
+            np.testing.assert_array_equal(v, w)
+    for v, w in zip(path.state(1.0), WeightSpace(b).read_state(), strict=True):
+        np.testing.assert_array_equal(v, w)
+    assert all(np.isfinite(array).all() for t in (0.2, 0.6, 0.9) for array in path(t))
+
+
+def test_in_each_leg_two_layers_move():
+    a, b, x = pair(lambda: dense((6, 5, 7)))
+    path = mc.connect(a, b, WeightAdjustment(num_breakpoints=3, target="start"), data_for(x))
+    moving = []
+    for leg in segments(path):
+        pairs = zip(leg(0.0), leg(0.3), strict=True)
+        moving.append([i for i, (v, w) in enumerate(pairs) if not np.array_equal(v, w)])
+    assert moving == [[0, 1, 2, 3], [2, 3, 4, 5], [4, 5, 6, 7], [6, 7]]
+    butterflies = mc.connect(a, b, Butterfly(), data_for(x))
+    assert len(segments(butterflies)) == 3
+
+
+def test_layers_that_read_a_stream_follow_those_that_write_it():
+    a, b, x = pair(NETWORKS["residual"])
+    ends, states = zip(*((s.read(), s.read_state()) for s in map(WeightSpace, (a, b))), strict=True)
+    walk = _Walk(WeightSpace(a), ends, states, x, Stepwise())
+    names = [call.path for call in walk.program.calls]
+    assert {
+        names[step.linear]: [names[number] for number in step.consumers] for step in walk.steps
+    } == {
+        "stem": ["inner", "shortcut", "after"],
+        "inner": ["writer"],
+        "writer": ["shortcut", "after"],
+        "shortcut": ["head"],
+        "after": ["head"],
+        "head": [],
+    }
+    paths = [[walk.space.variables[v].path for v in step.moved] for step in walk.steps]
+    assert paths[0] == ["stem/kernel", "stem/bias", "norm/gamma", "norm/beta"]
+
+
+def test_few_examples_keep_the_outputs_of_the_start():
+    # Behind a layer of 24 units 12 examples are fitted exactly, as the paper has it.
+    a, b, x = pair(lambda: dense((24, 24)), examples=12)
+    how = {"target": "start", "num_breakpoints": 5, "ridge": 1e-9}
+    path = mc.connect(a, b, WeightAdjustment(**how), data_for(x))
+    expected = a.predict(x, verbose=0)
+    for leg in segments(path)[:-1]:
+        for s in (0.25, 0.5, 0.75, 1.0):
+            outputs = path.space(leg(s), x)
+            np.testing.assert_allclose(outputs, expected, atol=2e-3)
+    blend = mc.connect(a, b, WeightAdjustment(**how | {"target": "blend"}), data_for(x))
+    middle = (expected + b.predict(x, verbose=0)) / 2
+    np.testing.assert_allclose(path.space(segments(blend)[-1](0.5), x), middle, atol=2e-3)
+
+
+def test_adjustment_is_better_than_none_on_the_training_data():
+    a, b, x = pair(lambda: dense((9,)), examples=300)
+    expected = a.predict(x, verbose=0)
+    path = mc.connect(a, b, WeightAdjustment(target="start", num_breakpoints=5), data_for(x))
+    line = mc.connect(a, b, Linear())
+    for t in (0.25, 0.5, 0.75):
+        plain = line(t)
+        plain[2:] = WeightSpace(a).read()[2:]
+        errors = [
+            np.mean((path.space(p, x) - expected) ** 2) for p in (segments(path)[0](t), plain)
+        ]
+        assert errors[0] < errors[1]
+
+
+def test_the_order_of_the_ends_units_does_not_matter_to_transport():
+    a, b, x = pair(lambda: dense((9,)))
+    order = np.random.default_rng(0).permutation(9)
+    k, c, v, d = b.get_weights()
+    shuffled = dense((9,))
+    shuffled.set_weights([k[:, order], c[order], v[order], d])
+    connector = WeightAdjustment(OptimalTransport(end="permuted"), num_breakpoints=3)
+    one, other = (mc.connect(a, m, connector, data_for(x)) for m in (b, shuffled))
+    for t in (0.3, 0.8):
+        for v, w in zip(one(t), other(t), strict=True):
+            np.testing.assert_allclose(v, w, atol=1e-5)
+    found = match_units(a, b).permutations[0]
+    np.testing.assert_allclose(one(1.0)[0], b.get_weights()[0][:, found])
+
+
+def test_bad_input_is_named():
+    a, b, x = pair(NETWORKS["dense"])
+    with pytest.raises(TypeError, match="received Slerp"):
+        WeightAdjustment(mc.connectors.Slerp())
+    with pytest.raises(ValueError, match="at least two breakpoints"):
+        WeightAdjustment(num_breakpoints=1)
+    with pytest.raises(ValueError, match="not target='middle'"):
+        WeightAdjustment(target="middle")
+    with pytest.raises(ValueError, match="Butterfly needs at least one position"):
+        Butterfly(num_examples=0)
+    b.set_weights([w * 1e30 for w in b.get_weights()])
+    with pytest.raises(ValueError, match="features of the layer .* are not finite"):
+        mc.connect(a, b, WeightAdjustment(), data_for(x))
+    layers = [keras.Input((4, 4, 2)), keras.layers.DepthwiseConv2D(4), keras.layers.Flatten()]
+    c, d, x = pair(lambda: keras.Sequential(layers))
+    with pytest.raises(ValueError, match="no Dense or convolution layer"):
+        mc.connect(c, d, WeightAdjustment(), data_for(x))

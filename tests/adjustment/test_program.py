@@ -1,0 +1,58 @@
+"""The graph as a list of calls, run call by call."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers as L
+
+from mc_keras.adjustment.networks import Network
+from mc_keras.adjustment.program import Program
+from mc_keras.batch_norm import estimate_batch_norm
+from mc_keras.weight_space import WeightSpace
+from tests.adjustment.networks import NETWORKS, pair
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_calls_one_by_one_give_the_outputs_of_the_model(name):
+    model, _, x = pair(NETWORKS[name], examples=700)
+    space = WeightSpace(model)
+    program = Program(model)
+    network = Network(space, space.read(), space.read_state(), {program.input: x})
+    for position, call in enumerate(program.calls):
+        network.run(call)
+        network.forget(program, position)
+    expected = model.predict(x, verbose=0)
+    np.testing.assert_allclose(network.values[program.output], expected, atol=1e-5)
+    assert list(network.values) == [program.output]
+
+
+def test_batch_norm_is_measured_over_all_examples():
+    model, _, x = pair(NETWORKS["convolutions"], examples=700)
+    space = WeightSpace(model)
+    program = Program(model)
+    network = Network(space, space.read(), space.read_state(), {program.input: x})
+    for call in program.calls:
+        network.run(call, measure=True)
+    expected = estimate_batch_norm(space, space.read(), x, batch_size=700)
+    for found, wanted in zip(network.state, expected, strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-6)
+
+
+def test_what_cannot_be_followed_is_named():
+    shared = L.Dense(4, name="tied")
+    inputs = keras.Input((4,))
+    with pytest.raises(ValueError, match="'tied' is called more than once"):
+        Program(keras.Model(inputs, shared(shared(inputs))))
+    with pytest.raises(ValueError, match="1 inputs and 2 outputs"):
+        Program(keras.Model(inputs, [L.Dense(2)(inputs), L.Dense(2)(inputs)]))
+    words = keras.Input((5,), dtype="int32")
+    embedded = L.Embedding(9, 3, mask_zero=True, name="words")(words)
+    with pytest.raises(ValueError, match="'words' gives a mask"):
+        Program(keras.Model(words, L.LSTM(2)(embedded)))
+
+    class Own(keras.Model):
+        def call(self, x):
+            return x
+
+    with pytest.raises(TypeError, match="received a Own"):
+        Program(Own())

@@ -1,0 +1,140 @@
+"""All layers at once: features between those of the ends."""
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+
+import mc_keras as mc
+from mc_keras.adjustment.networks import Network
+from mc_keras.adjustment.program import Program
+from mc_keras.connectors import Arc, FeatureInterpolation, Linear, Repair, WeightAdjustment
+from mc_keras.weight_space import WeightSpace
+from tests.adjustment.networks import NETWORKS, dense, pair
+from tests.units.networks import random_inputs, randomize
+from tests.units.random_graphs import models
+
+
+def data_for(x):
+    return x, np.zeros(len(x), "int32")
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_few_examples_have_interpolated_outputs(name):
+    a, b, x = pair(NETWORKS[name], examples=4)
+    connector = FeatureInterpolation(num_knots=3, ridge=1e-10, num_positions=1000)
+    path = mc.connect(a, b, connector, data_for(x))
+    expected = (a.predict(x, verbose=0) + b.predict(x, verbose=0)) / 2
+    space = path.space
+    state = space.read_state()
+    if state:
+        state = mc.batch_norm.estimate_batch_norm(space, path(0.5), x)
+    np.testing.assert_allclose(space(path(0.5), x, state=state), expected, atol=5e-3)
+
+
+def test_the_first_layer_stays_on_the_base():
+    a, b, x = pair(NETWORKS["convolutions"])
+    for base in (Linear(), Arc()):
+        path = mc.connect(a, b, FeatureInterpolation(base, num_knots=4), data_for(x))
+        expected = mc.connect(a, b, base)
+        for t in (0.2, 1 / 3, 0.9):
+            np.testing.assert_array_equal(path(t)[0], expected(t)[0])
+            assert not np.allclose(path(t)[2], expected(t)[2], atol=1e-3)
+
+
+def test_each_layer_is_the_least_squares_solution_on_the_features_so_far():
+    a, b, x = pair(NETWORKS["dense"], examples=300)
+    path = mc.connect(a, b, FeatureInterpolation(num_knots=3, ridge=1e-11), data_for(x))
+    point = path(0.5)
+    h, za, zb = x, x, x
+    for layer in range(3):
+        k, c = point[2 * layer : 2 * layer + 2]
+        za, zb = (
+            z @ m.get_weights()[2 * layer] + m.get_weights()[2 * layer + 1]
+            for z, m in ((za, a), (zb, b))
+        )
+        rows = np.c_[h, np.ones(len(h))].astype("float64")
+        expected = np.linalg.lstsq(rows, (za + zb) / 2, rcond=None)[0]
+        np.testing.assert_allclose(np.r_[k, c[None]], expected, atol=2e-3)
+        h, za, zb = (np.maximum(z, 0) for z in (h @ k + c, za, zb))
+
+
+@pytest.mark.parametrize("name", ["dense", "convolutions", "residual"])
+def test_rescaled_units_have_the_moments_between_those_of_the_ends(name):
+    a, b, x = pair(NETWORKS[name], examples=200)
+    connector = Repair(num_knots=5, num_positions=1000)
+    path = mc.connect(a, b, connector, data_for(x))
+    program = Program(path.space.model)
+    spaces = WeightSpace(a), WeightSpace(b)
+    states = [(s.read(), s.read_state()) for s in spaces]
+    networks = [
+        Network(path.space, point, state, {program.input: x})
+        for point, state in (*states, (path(0.25), path.state(0.25)))
+    ]
+    for call in program.calls:
+        for network in networks:
+            network.run(call, measure=network is networks[2])
+        if not call.is_linear or call.outputs[0] == program.output:
+            continue
+        if call.op.activation is not keras.activations.linear:
+            continue
+        outputs = [
+            n.values[call.outputs[0]].reshape(-1, call.op.kernel.shape[-1]) for n in networks
+        ]
+        deviations = [o.std(0) for o in outputs]
+        np.testing.assert_allclose(
+            deviations[2], 0.75 * deviations[0] + 0.25 * deviations[1], rtol=1e-3
+        )
+        if call.op.use_bias:
+            means = [o.mean(0) for o in outputs]
+            np.testing.assert_allclose(means[2], 0.75 * means[0] + 0.25 * means[1], atol=1e-3)
+
+
+def test_many_positions_at_once_or_one_by_one_are_the_same(monkeypatch):
+    a, b, x = pair(NETWORKS["convolutions"])
+    connector = FeatureInterpolation(num_knots=6, num_positions=4)
+    at_once = mc.connect(a, b, connector, data_for(x))
+    monkeypatch.setattr(
+        "mc_keras.adjustment.sequential.num_affordable", lambda program, n: 80 * 3 // n
+    )
+    one_by_one = mc.connect(a, b, connector, data_for(x))
+    for t in (0.2, 0.5, 0.8):
+        for v, w in zip(at_once(t), one_by_one(t), strict=True):
+            np.testing.assert_allclose(v, w, atol=1e-5)
+
+
+def test_bad_input_is_named():
+    a, b, x = pair(lambda: dense((5,)))
+    with pytest.raises(TypeError, match=r"use OptimalTransport\(along=Repair\(\)\)"):
+        Repair(mc.connectors.OptimalTransport())
+    with pytest.raises(ValueError, match="at least three knots"):
+        FeatureInterpolation(num_knots=2)
+    with pytest.raises(ValueError, match="ridge of 0 or more"):
+        FeatureInterpolation(ridge=-1.0)
+    with pytest.raises(ValueError, match="method needs data"):
+        mc.connect(a, b, "best")
+    b.set_weights([w * 1e30 for w in b.get_weights()])
+    with pytest.raises(ValueError, match="features of the layer .* are not finite"):
+        mc.connect(a, b, FeatureInterpolation(), data_for(x))
+
+
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module")
+@settings(deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, max_examples=25)
+@given(model=models())
+def test_random_models(model):
+    keras.backend.clear_session(free_memory=False)
+    outputs = [keras.layers.Flatten()(tensor) for tensor in model.outputs]
+    one = keras.Model(model.input, keras.layers.Concatenate()(outputs))
+    try:
+        Program(one)
+    except ValueError as error:
+        assume("called more than once" not in str(error))
+        raise
+    randomize(one)
+    other = keras.models.clone_model(one)
+    randomize(other)
+    x = random_inputs(one)[0].astype("float32")
+    data = x, np.zeros((len(x), *one.output_shape[1:]), "float32")
+    for connector in (FeatureInterpolation(num_knots=3), WeightAdjustment(num_breakpoints=2)):
+        path = mc.connect(one, other, connector, data)
+        assert all(np.isfinite(array).all() for array in path(0.4))
