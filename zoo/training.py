@@ -15,7 +15,7 @@ import filelock
 import keras
 
 from mc_keras import storage
-from mc_keras.zoo import architectures, datasets
+from mc_keras.zoo import architectures, datasets, verification
 from mc_keras.zoo.batches import Batches
 from mc_keras.zoo.checkpoint import Checkpoint
 from mc_keras.zoo.recipes import Recipe, get_recipe
@@ -204,13 +204,7 @@ def measure(
     with _dtype_policy("float32"):
         model = build_model(recipe, data)
     model.load_weights(weights)
-    model.compile(loss=_loss(), metrics=["accuracy"])
-    metrics = {}
-    for split, (x, y) in data._asdict().items():
-        values = model.evaluate(x, y, batch_size=_EVALUATION_BATCH, verbose=0, return_dict=True)
-        metrics[f"{split}_accuracy"] = float(values["accuracy"])
-        metrics[f"{split}_loss"] = float(values["loss"])
-    return metrics
+    return verification.measure(model, data)
 
 
 def compile_model(model: keras.Model, recipe: Recipe, steps: int, **options: Any) -> None:
