@@ -142,7 +142,9 @@ def _entry(
         training={
             key: value for key, value in connection.items() if key not in ("networks", "method")
         },
-        command=f"mc-train --recipe={networks['name']} --connection={connection['method']}",
+        command=f"mc-train --recipe={networks['name']} --connection={connection['method']} "
+        f"--population={card['seeds'][0]}-{card['seeds'][-1]} "
+        f"--held_out={card['held_out_seeds'][0]}-{card['held_out_seeds'][-1]}",
         seeds=tuple(card["seeds"]),
         files=files,
         metrics=metrics,

@@ -176,14 +176,16 @@ def _fit_bijection(
     verbose: int,
 ) -> dict[str, list[Any]]:
     x, y = load_data(recipe_dataset(networks), data_dir).train
-    model = BijectionModel(flow, networks.networks, held_out.networks, seed=recipe.seed)
+    model = BijectionModel(
+        flow, networks.networks, held_out.networks, position=recipe.position, seed=recipe.seed
+    )
     model.compile(
         _optimizer(recipe, steps=recipe.epochs * -(-len(x) // recipe.batch_size)),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )
     watched = slice(0, _WATCHED_IMAGES)
-    worst = WorstPoint(x[watched], y[watched], positions=(0.5,), period=recipe.period)
+    worst = WorstPoint(x[watched], y[watched], positions=(0.25, 0.5, 0.75), period=recipe.period)
     batches = Batches(x, y, batch_size=recipe.batch_size, seed=recipe.seed)
     history = model.fit(
         batches,

@@ -59,15 +59,15 @@ class BijectionModel(keras.Model):
         if position is not None and not 0 < position < 1:
             raise ValueError(f"The position must be inside (0, 1) or None, received {position}.")
         held_out = list(held_out) or list(networks)[:2]
-        if len(held_out) % 2:
-            raise ValueError(
-                f"The held-out networks are pairs, one after the other, received {len(held_out)}."
-            )
         self.flow = flow
         self.training_position = position
         self.seed = seed
         # Plain objects and arrays: neither weights of this model nor saved with it.
         self._population = _Population(networks)
+        if len(held_out) % 2:
+            raise ValueError(
+                f"The held-out networks are pairs, one after the other, received {len(held_out)}."
+            )
         self._held_out = _Population(held_out)
         check_same_architecture(networks[0], held_out[0])
         check_fits(flow, networks[0])

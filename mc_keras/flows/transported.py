@@ -59,6 +59,8 @@ class TransportedPath(Path):
         self.states = states
         self.images = list(images or self._computed_images())
         self._flow_space = WeightSpace(flow)
+        self._flow_weights = self._flow_space.read()
+        self._flow_state = self._flow_space.read_state()
         self._compiled: Callable[[Any], Any] | None = None
         self._remembered: dict[float, np.ndarray] = {}
 
@@ -121,8 +123,8 @@ class TransportedPath(Path):
         t = keras.ops.cast(t, "float32")
         images = [as_tensor(array) for array in self.images]
         # The flow's weights become the graph owner's, like every array of a path.
-        weights = [as_tensor(array) for array in self._flow_space.read()]
-        orders = [as_tensor(array) for array in self._flow_space.read_state()]
+        weights = [as_tensor(array) for array in self._flow_weights]
+        orders = [as_tensor(array) for array in self._flow_state]
         rows, _ = self._flow_space.at(weights, lambda: self._rows(t, images), state=orders)
         arrays = unpack(rows, self.axes, [a.shape for a in self.ends[0]])
 
@@ -146,14 +148,16 @@ class TransportedPath(Path):
             "images": [store.add(array) for array in self.images],
             "axes": self.axes,
             "flow": keras.saving.serialize_keras_object(self.flow),
-            "flow_weights": [store.add(array) for array in self.flow.get_weights()],
+            "flow_weights": [store.add(array) for array in self._flow_weights],
+            "flow_state": [store.add(array) for array in self._flow_state],
         }
 
     @classmethod
     def rebuild(cls, space: WeightSpace, config: dict[str, Any], load: Any) -> "TransportedPath":
         """See `Path`."""
         flow = keras.saving.deserialize_keras_object(config["flow"])
-        flow.set_weights([load(name) for name in config["flow_weights"]])
+        weights, state = ([load(n) for n in config[f"flow_{k}"]] for k in ("weights", "state"))
+        WeightSpace(flow).write(weights, state)
         start, end = ([load(name) for name in names] for names in config["states"])
         return cls(
             space,

@@ -3,8 +3,11 @@
 import numpy as np
 
 import mc_keras as mc
+from mc_keras.flows import RealNVP, TransportedPath, pack
 from mc_keras.paths import AffinePath, Bezier, PolygonalChain
+from mc_keras.units.rows import incoming_rows
 from mc_keras.weight_space import WeightSpace, clone
+from tests.contracts.flows import stirred
 
 
 def _curve(curve):
@@ -37,6 +40,19 @@ def _there_and_back_and_there(parametrisation):
     return build
 
 
+def _transported(start, end):
+    a, b = WeightSpace(start), WeightSpace(end)
+    rows = incoming_rows(a)[0]
+    size = pack(a.read(), rows.axes).shape[1]
+    return TransportedPath(
+        WeightSpace(clone(start)),
+        (a.read(), b.read()),
+        stirred(RealNVP(size, num_blocks=2, hidden=(6,))),
+        rows.axes,
+        states=(a.read_state(), b.read_state()),
+    )
+
+
 PATHS = {
     "linear": lambda a, b: mc.connect(a, b, "linear"),
     "arc": lambda a, b: mc.connect(a, b, "arc"),
@@ -50,4 +66,5 @@ PATHS = {
     "concatenation": _there_and_back_and_there("uniform"),
     "concatenation by arc length": _there_and_back_and_there("arclength"),
     "concatenation at given knots": _there_and_back_and_there([0.0, 0.1, 0.15, 1.0]),
+    "transported by a flow": _transported,
 }

@@ -1,0 +1,168 @@
+"""Training by fit: likelihood and bijection, held-out pairs, interruptions, what goes wrong."""
+
+import keras
+import numpy as np
+import pytest
+
+import mc_keras as mc
+from mc_keras.flows import (
+    BijectionModel,
+    InverseAutoregressiveFlow,
+    LikelihoodModel,
+    RealNVP,
+    StopOnDivergence,
+    WorstPoint,
+    population_rows,
+)
+
+LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+def new_flow(population, kind=RealNVP, **config):
+    flow = kind(9, **{"num_blocks": 2, "hidden": (12,), **config})
+    flow.adapt(np.concatenate(list(population_rows(population))))
+    return flow
+
+
+def bijection(population, flow=None, learning_rate=3e-3, **config):
+    model = BijectionModel(flow or new_flow(population), population[:4], population[4:], **config)
+    model.compile(
+        keras.optimizers.Adam(learning_rate, global_clipnorm=1.0), LOSS, metrics=["accuracy"]
+    )
+    return model
+
+
+@pytest.mark.parametrize("kind", [RealNVP, InverseAutoregressiveFlow])
+def test_likelihood_rises(population, kind, generator):
+    hidden = generator.normal(size=(400, 2))
+    rows = np.concatenate([hidden, np.square(hidden), hidden @ generator.normal(size=(2, 5))], 1)
+    rows = (rows + 0.1 * generator.normal(size=rows.shape)).astype("float32")
+    flow = kind(9, num_blocks=2, hidden=(32,))
+    flow.adapt(rows[:300])
+    model = LikelihoodModel(flow)
+    model.compile(keras.optimizers.Adam(1e-2))
+    history = model.fit(
+        rows[:300], epochs=20, batch_size=100, validation_data=(rows[300:],), verbose=0
+    ).history
+    expected = -np.mean(flow.log_prob(rows[300:])) / 9
+    assert history["val_loss"][-1] == pytest.approx(expected, abs=1e-4)
+    assert history["val_loss"][-1] < history["val_loss"][0] - 0.3
+    np.testing.assert_allclose(flow.inverse(flow.forward(rows)), rows, atol=1e-4)
+
+
+def test_bijection_lowers_the_loss_on_held_out_paths(population, data):
+    model = bijection(population, new_flow(population, hidden=(32,)), 1e-2, position=None)
+    before = model.evaluate(*data, verbose=0, return_dict=True)["loss"]
+    worst = WorstPoint(*data, positions=(0.3, 0.5, 0.7))
+    stop = keras.callbacks.EarlyStopping("val_worst_accuracy", mode="max", patience=30)
+    history = model.fit(*data, epochs=10, callbacks=[worst, stop], verbose=0).history
+    after = model.evaluate(*data, verbose=0, return_dict=True)["loss"]
+    assert after < 0.85 * before
+    assert history["val_worst_accuracy"] == [np.mean(found) for _, found in worst.history]
+    rows = np.concatenate(list(population_rows(population)))
+    np.testing.assert_allclose(model.flow.inverse(model.flow.forward(rows)), rows, atol=1e-4)
+
+
+def test_evaluation_is_that_of_the_path(population, data):
+    model = bijection(population)
+    path = mc.connect(*population[4:], mc.connectors.LearnedConnection(model=model.flow), data=data)
+    for t in (0.0, 0.3, 0.5, 1.0):
+        model.position = t
+        expected = path.model(t).predict(data[0], verbose=0)
+        np.testing.assert_allclose(model.predict(data[0], verbose=0), expected, atol=1e-4)
+
+
+def test_a_new_flow_gives_the_arc_in_normalised_coordinates(population):
+    flow = new_flow(population, num_blocks=4)
+    start, end = population[4:]
+    path = mc.connect(start, end, mc.connectors.LearnedConnection(model=flow))
+    rows = population_rows(population)
+    mean = np.concatenate(list(rows)).mean(0)
+    t = 0.3
+    expected = (
+        mean + np.cos(np.pi * t / 2) * (rows[4] - mean) + np.sin(np.pi * t / 2) * (rows[5] - mean)
+    )
+    point = path(t)
+    actual = np.concatenate([point[0].T, point[1][:, None], point[2]], 1)
+    np.testing.assert_allclose(actual, expected, atol=1e-5)
+    np.testing.assert_allclose(point[3], 0.7 * path(0)[3] + 0.3 * path(1)[3], atol=1e-6)
+
+
+def test_the_seed_decides(population, data):
+    def losses(seed):
+        model = bijection(population, seed=seed)
+        return model.fit(*data, batch_size=128, epochs=2, shuffle=False, verbose=0).history["loss"]
+
+    assert losses(1) == losses(1)
+    assert losses(1) != losses(2)
+
+
+def test_an_interrupted_training_ends_with_the_same_weights(population, data, tmp_path):
+    def fit(model, epochs, **options):
+        model.fit(*data, epochs=epochs, shuffle=False, verbose=0, **options)
+        return model.flow.get_weights()
+
+    class Interrupt(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 2:
+                raise KeyboardInterrupt
+
+    whole = fit(bijection(population, position=None), 4)
+    backup = keras.callbacks.BackupAndRestore(tmp_path / "backup")
+    with pytest.raises(KeyboardInterrupt):
+        fit(bijection(population, position=None), 4, callbacks=[backup, Interrupt()])
+    backup = keras.callbacks.BackupAndRestore(tmp_path / "backup")
+    again = fit(bijection(population, position=None), 4, callbacks=[backup])
+    for a, b in zip(whole, again, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_divergence_ends_at_the_last_good_weights(population, data):
+    model = bijection(population, learning_rate=1e-3)
+    x = data[0].copy()
+    good = []
+
+    class Spoil(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            good.append(self.model.flow.get_weights())
+            if epoch == 1:
+                self.model.optimizer.learning_rate = float("inf")
+
+    with pytest.raises(ValueError, match=r"not finite at step \d of epoch 3.* after epoch 2 again"):
+        model.fit(x, data[1], epochs=5, callbacks=[StopOnDivergence(), Spoil()], verbose=0)
+    for a, b in zip(model.flow.get_weights(), good[1], strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_likelihood_models_are_keras_models(population, tmp_path):
+    model = LikelihoodModel(new_flow(population))
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    rows = population_rows(population)[0]
+    np.testing.assert_array_equal(model(rows), again(rows))
+
+
+def test_bad_populations(population, deep_pair, data):
+    flow = new_flow(population)
+    with pytest.raises(ValueError, match="at least two networks, received 1"):
+        BijectionModel(flow, population[:1])
+    with pytest.raises(ValueError, match="maps rows of 9 weights, the units of .* have 7"):
+        small = keras.Sequential([keras.Input((3,)), *map(keras.layers.Dense, (12, 3))])
+        BijectionModel(flow, [small, small])
+    with pytest.raises(ValueError, match="networks with one hidden layer"):
+        BijectionModel(flow, deep_pair[:2])
+    with pytest.raises(ValueError, match="held-out networks are pairs"):
+        BijectionModel(flow, population, population[:1])
+    with pytest.raises(ValueError, match="position must be inside"):
+        BijectionModel(flow, population, position=1.0)
+    with pytest.raises(TypeError, match="Expected Keras models, received ndarray"):
+        BijectionModel(flow, population_rows(population))
+    broken = keras.models.clone_model(population[0])
+    broken.set_weights([np.full_like(w, np.nan) for w in population[0].get_weights()])
+    with pytest.raises(ValueError, match="network 1 of the population, .* holds NaN"):
+        BijectionModel(flow, [population[0], broken])
+    model = bijection(population)
+    with pytest.raises(ValueError, match="1 held-out pairs, received 1"):
+        model.pair = 1
+    with pytest.raises(ValueError, match=r"must be in \[0, 1\]"):
+        model.position = 2
