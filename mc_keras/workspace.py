@@ -82,6 +82,7 @@ class Workspace:
                 connector,
                 self._splits,
                 seed=self.origin["seed"],
+                checkpoint=self.checkpoint(f"{method}.connecting"),
                 verbose=self.verbose,
             )
             path.save(self.path_file(method))
@@ -114,7 +115,7 @@ class Workspace:
         return {name: fingerprint(split) for name, split in self._measured.items()}
 
     def checkpoint(self, name: str) -> pathlib.Path:
-        """File that holds how far an evaluation is."""
+        """File that holds how far an evaluation or a construction is."""
         return self._folder / "unfinished" / f"{name}.checkpoint"
 
     def finish(self) -> None:

@@ -3,11 +3,13 @@
 from mc_keras.adjustment.layerwise import Stepwise, layerwise_path
 from mc_keras.adjustment.normal_equations import NormalEquations
 from mc_keras.adjustment.sequential import LeastSquares, Rescaling, Solver, solve_along
+from mc_keras.adjustment.solutions import Solutions
 
 __all__ = [
     "LeastSquares",
     "NormalEquations",
     "Rescaling",
+    "Solutions",
     "Solver",
     "Stepwise",
     "layerwise_path",

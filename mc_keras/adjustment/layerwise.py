@@ -1,6 +1,7 @@
 """Layer after layer: the weights of the start give way to those of the end from the input on."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 from mc_keras.adjustment.linear_layers import LinearLayer
 from mc_keras.adjustment.networks import Network, blocks, mixture, num_affordable
 from mc_keras.adjustment.program import Program
-from mc_keras.adjustment.sequential import equations_of, put_solution
+from mc_keras.adjustment.sequential import equations_of, put
+from mc_keras.adjustment.solutions import Solutions
 from mc_keras.paths import (
     AffinePath,
     Coefficients,
@@ -81,6 +83,7 @@ def layerwise_path(
     x: NDArray,
     how: Stepwise,
     *,
+    solutions: Solutions | None = None,
     verbose: int = 0,
 ) -> Path:
     """The path on which one linear layer after the other moves, and those that read it make good.
@@ -97,6 +100,7 @@ def layerwise_path(
         states: Their states.
         x: Inputs of shape `(N, ...)`; as many of the first as fit into memory are used.
         how: The options.
+        solutions: What an earlier run has solved.
         verbose: 1 for a progress bar.
 
     Raises:
@@ -105,7 +109,7 @@ def layerwise_path(
     Reference:
         Anokhin and Yarotsky, 2020, sections 3.5 and 4.1.
     """
-    walk = _Walk(space, ends, states, x, how)
+    walk = _Walk(space, ends, states, x, how, solutions or Solutions())
     bar = ProgressBar("adjusting", walk.num_units, verbose=verbose)
     legs = [leg for step in range(len(walk.steps)) for leg in walk.legs(step, bar)]
     if len(legs) == 1:
@@ -123,8 +127,9 @@ class _Walk:
         states: tuple[Sequence[NDArray], Sequence[NDArray]],
         x: NDArray,
         how: Stepwise,
+        solutions: Solutions,
     ):
-        self.space, self.how = space, how
+        self.space, self.how, self.solutions = space, how, solutions
         self.program = Program(space.model)
         self.variables = {id(v): i for i, v in enumerate(space.variables)}
         self.steps = self._steps()
@@ -351,7 +356,8 @@ class _Walk:
                     network.activate(call, mixture(products, coefficients, bias))
                 elif number in self.layers:
                     if number in step.consumers:
-                        self._solve(k, number, network, time)
+                        solve = functools.partial(self._solve, k, number, network, time)
+                        put(self.layers[number], network, self.solutions.next(solve))
                         bar.add(1)
                     if number != max(step.consumers):
                         network.activate(call, network.own_linear(self.layers[number], call))
@@ -375,8 +381,8 @@ class _Walk:
         self.front.forget(self.program, self.reached)
         self.reached += 1
 
-    def _solve(self, k: int, number: int, network: Network, time: float) -> None:
-        """Solve for one layer that reads what moves."""
+    def _solve(self, k: int, number: int, network: Network, time: float) -> NDArray[np.float64]:
+        """Kernel and bias of one layer that reads what moves."""
         call, layer = self.program.calls[number], self.layers[number]
         turns = k == self.turning and number == self.last and self.how.target != "start"
         share = 0.0
@@ -395,7 +401,7 @@ class _Walk:
         elif turns and self.how.refit:
             prior = (1 - time) * prior + time * self._matrix(layer, self.end)
         ridge = 0.0 if self.how.pseudo_inverse else self.how.ridge
-        put_solution(layer, network, equations, ridge, prior)
+        return equations.solve(prior, ridge)
 
     @staticmethod
     def _matrix(layer: LinearLayer, point: Sequence[NDArray]) -> NDArray[np.float64]:

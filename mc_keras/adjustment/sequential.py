@@ -7,6 +7,7 @@ two ends, interpolated.
 
 import abc
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -23,12 +24,13 @@ from mc_keras.adjustment.networks import (
 )
 from mc_keras.adjustment.normal_equations import NormalEquations
 from mc_keras.adjustment.program import Call, Program
+from mc_keras.adjustment.solutions import Solutions
 from mc_keras.paths import Path
 from mc_keras.progress import ProgressBar
 
 
 class Solver(abc.ABC):
-    """Changes the weights of one linear layer of a network.
+    """Finds weights for one linear layer of a network.
 
     Attributes:
         solves_first: Whether layers that read the same in all networks are solved for.
@@ -41,13 +43,13 @@ class Solver(abc.ABC):
     @abc.abstractmethod
     def __call__(
         self, layer: LinearLayer, call: Call, network: Network, ends: Sequence[NDArray], t: float
-    ) -> None:
-        """Solve for a layer.
+    ) -> NDArray[np.float64]:
+        """Kernel and bias of a layer, as `LinearLayer.matrix` has them.
 
         Args:
             layer: The layer.
             call: Its call.
-            network: The network to change, at `t`.
+            network: The network, at `t`.
             ends: What the activation of the layer is given in the two ends.
             t: Position.
         """
@@ -74,6 +76,7 @@ def solve_along(
     *,
     num_positions: int = 16,
     seed: int = 0,
+    solutions: Solutions | None = None,
     verbose: int = 0,
 ) -> Sequential:
     """Solve the linear layers of a network at some positions between two ends.
@@ -88,12 +91,13 @@ def solve_along(
         solver: How.
         num_positions: Most output positions of a convolution that are used of each example.
         seed: Of the choice of positions.
+        solutions: What an earlier run has solved.
         verbose: 1 for a progress bar.
 
     Raises:
         ValueError: If the graph cannot be followed, or a feature is not finite.
     """
-    space = base.space
+    space, solutions = base.space, solutions or Solutions()
     program = Program(space.model)
     variables = {id(v): i for i, v in enumerate(space.variables)}
     x = x[: num_affordable(program, 3)]
@@ -119,7 +123,8 @@ def solve_along(
                 outputs = [network.own_linear(layer, call) for network in (a, b)]
                 for t, network in zip(ts, between, strict=True):
                     if solves:
-                        solver(layer, call, network, outputs, t)
+                        solve = functools.partial(solver, layer, call, network, outputs, t)
+                        put(layer, network, solutions.next(solve))
                     if not is_last:
                         network.activate(call, network.own_linear(layer, call))
                     bar.add(1)
@@ -153,14 +158,14 @@ class LeastSquares(Solver):
 
     def __call__(
         self, layer: LinearLayer, call: Call, network: Network, ends: Sequence[NDArray], t: float
-    ) -> None:
+    ) -> NDArray[np.float64]:
         """See the base class."""
         x = network.values[call.inputs[0]]
         equations = equations_of(layer, call)
         for part in blocks(len(x)):
             start, end = (layer.targets(array[part], part.start) for array in ends)
             equations.add(layer.features(x[part], part.start), (1 - t) * start + t * end)
-        put_solution(layer, network, equations, self.ridge)
+        return equations.solve(own_matrix(layer, network), self.ridge)
 
 
 def equations_of(layer: LinearLayer, call: Call) -> NormalEquations:
@@ -168,18 +173,15 @@ def equations_of(layer: LinearLayer, call: Call) -> NormalEquations:
     return NormalEquations(layer.num_features, layer.num_targets, f"the layer '{call.path}'")
 
 
-def put_solution(
-    layer: LinearLayer,
-    network: Network,
-    equations: NormalEquations,
-    ridge: float,
-    prior: NDArray | None = None,
-) -> None:
-    """Give a network the solution of a layer's equations, by default nearest to what it has."""
-    if prior is None:
-        bias = None if layer.bias is None else network.point[layer.bias]
-        prior = layer.matrix(network.point[layer.kernel], bias)
-    kernel, bias = layer.split(equations.solve(prior, ridge))
+def own_matrix(layer: LinearLayer, network: Network) -> NDArray[np.float64]:
+    """Kernel and bias that a network has."""
+    bias = None if layer.bias is None else network.point[layer.bias]
+    return layer.matrix(network.point[layer.kernel], bias)
+
+
+def put(layer: LinearLayer, network: Network, matrix: NDArray) -> None:
+    """Give a network the kernel and the bias of a layer."""
+    kernel, bias = layer.split(matrix)
     network.set(layer.kernel, kernel)
     if layer.bias is not None:
         network.set(layer.bias, bias)
@@ -199,7 +201,7 @@ class Rescaling(Solver):
 
     def __call__(
         self, layer: LinearLayer, call: Call, network: Network, ends: Sequence[NDArray], t: float
-    ) -> None:
+    ) -> NDArray[np.float64]:
         """See the base class."""
         mean, deviation = _moments(layer, network.own_linear(layer, call))
         start, end = (_moments(layer, array) for array in ends)
@@ -208,10 +210,13 @@ class Rescaling(Solver):
         )
         alive = deviation > 1e-6 * np.max(deviation, initial=0.0)
         factor = np.where(alive, wanted / np.where(alive, deviation, 1.0), 1.0)
-        network.set(layer.kernel, np.asarray(network.point[layer.kernel]) * factor)
+        matrix = own_matrix(layer, network)
         if layer.bias is not None:
-            bias = np.asarray(network.point[layer.bias], "float64")
-            network.set(layer.bias, wanted_mean + factor * (bias - mean))
+            matrix[-1] -= mean
+        matrix *= factor
+        if layer.bias is not None:
+            matrix[-1] += wanted_mean
+        return matrix
 
 
 def _moments(layer: LinearLayer, outputs: NDArray) -> tuple[NDArray, NDArray]:

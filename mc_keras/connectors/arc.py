@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from mc_keras.connectors.base import Connector
+from mc_keras.connectors.base import Connector, Job
 from mc_keras.paths import AffinePath, Coefficients, Line, QuarterArc
 from mc_keras.units.rows import rows_of
 from mc_keras.weight_space import WeightSpace
@@ -48,10 +48,8 @@ class Arc(Connector):
         space: WeightSpace,
         start: keras.Model,
         end: keras.Model,
-        data: Any = None,
-        *,
-        seed: int = 0,
-        verbose: int = 0,
+        data: Any,
+        job: Job,
     ) -> AffinePath:
         """See `Connector`."""
         a_space, b_space = WeightSpace(start), WeightSpace(end)

@@ -1,12 +1,29 @@
 """What every connection method is: an object whose `connect` turns two models into a path."""
 
 import abc
+import dataclasses
 from typing import Any
 
 import keras
 
+from mc_keras.adjustment import Solutions
 from mc_keras.paths import Path
 from mc_keras.weight_space import WeightSpace
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """How a method is run, whatever the method.
+
+    Attributes:
+        seed: Seed of everything random.
+        verbose: 0 silent, 1 progress.
+        solutions: What an earlier, killed run of the same method has solved.
+    """
+
+    seed: int = 0
+    verbose: int = 0
+    solutions: Solutions = dataclasses.field(default_factory=Solutions)
 
 
 class Connector(abc.ABC):
@@ -28,10 +45,8 @@ class Connector(abc.ABC):
         space: WeightSpace,
         start: keras.Model,
         end: keras.Model,
-        data: Any = None,
-        *,
-        seed: int = 0,
-        verbose: int = 0,
+        data: Any,
+        job: Job,
     ) -> Path:
         """The path from `start` to `end`.
 
@@ -40,8 +55,7 @@ class Connector(abc.ABC):
             start: Model at `t = 0`. Not changed.
             end: Model at `t = 1`. Not changed.
             data: `(x, y)` in memory, or `None` for methods that need none.
-            seed: Seed of everything random in the method.
-            verbose: 0 silent, 1 progress.
+            job: How the method is run.
         """
 
     def applies_to(self, network: keras.Model) -> bool:

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from mc_keras.connectors.base import Connector
+from mc_keras.connectors.base import Connector, Job
 from mc_keras.connectors.feature_interpolation import FeatureInterpolation
 from mc_keras.connectors.optimal_transport import OptimalTransport
 from mc_keras.paths import Path
@@ -44,13 +44,11 @@ class Best(Connector):
         space: WeightSpace,
         start: keras.Model,
         end: keras.Model,
-        data: Any = None,
-        *,
-        seed: int = 0,
-        verbose: int = 0,
+        data: Any,
+        job: Job,
     ) -> Path:
         """See `Connector`."""
-        return self._transport().connect(space, start, end, data, seed=seed, verbose=verbose)
+        return self._transport().connect(space, start, end, data, job)
 
     def _transport(self) -> OptimalTransport:
         return OptimalTransport(match="auto", along=FeatureInterpolation(**vars(self)))

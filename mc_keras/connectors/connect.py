@@ -1,6 +1,7 @@
 """`connect`: from two trained models to a path, by any method."""
 
 import difflib
+import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -8,8 +9,10 @@ from typing import Any
 import keras
 import numpy as np
 
+from mc_keras.adjustment import Solutions
+from mc_keras.checkpoint import Checkpoint
 from mc_keras.connectors.arc import Arc
-from mc_keras.connectors.base import Connector
+from mc_keras.connectors.base import Connector, Job
 from mc_keras.connectors.best import Best
 from mc_keras.connectors.curve_fitting import CurveFitting
 from mc_keras.connectors.feature_interpolation import Repair
@@ -21,7 +24,7 @@ from mc_keras.connectors.weight_adjustment import Butterfly, WeightAdjustment
 from mc_keras.data import check_data, training_data
 from mc_keras.paths import Bezier, Path, PolygonalChain
 from mc_keras.provenance import versions
-from mc_keras.storage import fingerprint
+from mc_keras.storage import PathLike, fingerprint
 from mc_keras.weight_space import WeightSpace, check_finite, check_same_architecture, clone
 
 _NAMES: dict[str, Callable[[], Connector]] = {
@@ -71,6 +74,7 @@ def connect(
     data: Any = None,
     *,
     seed: int = 0,
+    checkpoint: PathLike | None = None,
     verbose: int = 0,
 ) -> Path:
     """Find a path of weights from one trained model to another.
@@ -84,6 +88,9 @@ def connect(
         data: Training data for the methods that need it: `(x, y)`, a `tf.data.Dataset`, or splits
             by name of which "train" is taken.
         seed: Seed of everything random.
+        checkpoint: File in which methods that solve layer after layer keep what they have solved.
+            Killed at any moment and called again with the same arguments, they go on after the last
+            layer in it. The file stays when all is done.
         verbose: 0 silent, 1 progress.
 
     Returns:
@@ -123,18 +130,22 @@ def connect(
     else:
         data = None
     began = time.perf_counter()
-    path = connector.connect(space, start, end, data, seed=seed, verbose=verbose)
-    seconds = time.perf_counter() - began
-    path.method = connector.name
-    path.provenance = {
+    origin = {
         "connector": {"class": type(connector).__name__, **connector.get_config()},
         "seed": seed,
         "start": {"name": start.name, "sha256": fingerprint(a)},
         "end": {"name": end.name, "sha256": fingerprint(b)},
         "data": None if data is None else {"sha256": fingerprint(data), "examples": len(data[0])},
-        "seconds": round(seconds, 3),
         "versions": versions(),
     }
+    kept = None
+    if checkpoint is not None:
+        kept = Checkpoint(checkpoint, json.loads(json.dumps(origin)), "construction")
+    job = Job(seed, verbose, Solutions(kept))
+    path = connector.connect(space, start, end, data, job)
+    seconds = time.perf_counter() - began
+    path.method = connector.name
+    path.provenance = {**origin, "seconds": round(seconds, 3)}
     ends = ((0.0, a), (1.0, b)) if connector.reaches_end else ((0.0, a),)
     for t, expected in ends:
         if not all(np.array_equal(v, w) for v, w in zip(path(t), expected, strict=True)):

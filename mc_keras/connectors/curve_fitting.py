@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mc_keras.connectors.base import Connector
+from mc_keras.connectors.base import Connector, Job
 from mc_keras.models import CurveModel
 from mc_keras.paths import AffinePath, Bezier, Coefficients
 from mc_keras.tasks import infer_accuracy, infer_loss
@@ -72,10 +72,8 @@ class CurveFitting(Connector):
         space: WeightSpace,
         start: keras.Model,
         end: keras.Model,
-        data: Any = None,
-        *,
-        seed: int = 0,
-        verbose: int = 0,
+        data: Any,
+        job: Job,
     ) -> AffinePath:
         """See `Connector`."""
         x, y = data
@@ -85,7 +83,7 @@ class CurveFitting(Connector):
             self.curve,
             weight_decay=self.weight_decay,
             num_strata=self.num_strata,
-            seed=seed,
+            seed=job.seed,
         )
         steps = self.epochs * -(-len(x) // self.batch_size)
         warmup = steps // 20
@@ -98,8 +96,8 @@ class CurveFitting(Connector):
             loss=infer_loss(start, y),
             metrics=[] if accuracy is None else [accuracy],
         )
-        batches = _batches(x, y, self.batch_size, seed)
-        model.fit(batches, epochs=self.epochs, shuffle=False, verbose=verbose)
+        batches = _batches(x, y, self.batch_size, job.seed)
+        model.fit(batches, epochs=self.epochs, shuffle=False, verbose=job.verbose)
         return model.path()
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from mc_keras.adjustment import LeastSquares, Rescaling, Solver, solve_along
 from mc_keras.connectors.arc import Arc
-from mc_keras.connectors.base import Connector
+from mc_keras.connectors.base import Connector, Job
 from mc_keras.connectors.linear import Linear
 from mc_keras.paths import AffinePath, PolygonalChain
 from mc_keras.weight_space import WeightSpace
@@ -58,13 +58,11 @@ class _SolvedAtKnots(Connector):
         space: WeightSpace,
         start: keras.Model,
         end: keras.Model,
-        data: Any = None,
-        *,
-        seed: int = 0,
-        verbose: int = 0,
+        data: Any,
+        job: Job,
     ) -> AffinePath:
         """See `Connector`."""
-        base = self.base.connect(space, start, end, data, seed=seed)
+        base = self.base.connect(space, start, end, data, job)
         if not isinstance(base, AffinePath):
             raise TypeError(f"The base must give an affine path, received {type(base).__name__}.")
         positions = np.linspace(0, 1, self.num_knots)[1:-1].tolist()
@@ -74,8 +72,9 @@ class _SolvedAtKnots(Connector):
             data[0][: self.num_examples],
             self.solver(),
             num_positions=self.num_positions,
-            seed=seed,
-            verbose=verbose,
+            seed=job.seed,
+            solutions=job.solutions,
+            verbose=job.verbose,
         )
         a, b = base(0.0), base(1.0)
         coefficients = list(base.coefficient_functions)

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from mc_keras.connectors.base import Connector
+from mc_keras.connectors.base import Connector, Job
 from mc_keras.flows import Flow, TransportedPath, check_fits, rows_layout
 from mc_keras.weight_space import WeightSpace
 
@@ -35,21 +35,23 @@ class LearnedConnection(Connector):
 
     def applies_to(self, network: keras.Model) -> bool:
         """See `Connector`."""
-        if self.name == "learned":
-            return True
         from mc_keras.zoo.connections import find_connection
 
-        return find_connection(network, self.name) is not None
+        if self.name != "learned":
+            return find_connection(network, self.name) is not None
+        try:
+            check_fits(self._flow(network), network)
+        except ValueError:
+            return False
+        return True
 
     def connect(
         self,
         space: WeightSpace,
         start: keras.Model,
         end: keras.Model,
-        data: Any = None,
-        *,
-        seed: int = 0,
-        verbose: int = 0,
+        data: Any,
+        job: Job,
     ) -> TransportedPath:
         """See `Connector`."""
         layout = rows_layout(space)

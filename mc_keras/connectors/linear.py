@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from mc_keras.connectors.base import Connector
+from mc_keras.connectors.base import Connector, Job
 from mc_keras.paths import AffinePath, Line
 from mc_keras.weight_space import WeightSpace
 
@@ -25,10 +25,8 @@ class Linear(Connector):
         space: WeightSpace,
         start: keras.Model,
         end: keras.Model,
-        data: Any = None,
-        *,
-        seed: int = 0,
-        verbose: int = 0,
+        data: Any,
+        job: Job,
     ) -> AffinePath:
         """See `Connector`."""
         a, b = WeightSpace(start), WeightSpace(end)

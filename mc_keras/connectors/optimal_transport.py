@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mc_keras.batch_norm import BatchNormEstimator
-from mc_keras.connectors.base import Connector
+from mc_keras.connectors.base import Connector, Job
 from mc_keras.connectors.linear import Linear
 from mc_keras.connectors.permutation_stage import SlotEditor, Slots, half_free, one_slot, swaps
 from mc_keras.paths import Path, PiecewisePath
@@ -115,10 +115,8 @@ class OptimalTransport(Connector):
         space: WeightSpace,
         start: keras.Model,
         end: keras.Model,
-        data: Any = None,
-        *,
-        seed: int = 0,
-        verbose: int = 0,
+        data: Any,
+        job: Job,
     ) -> Path:
         """See `Connector`."""
         if data is None and (self.match in _MATCHES[1:] or self.stage in ("one_slot", "half_free")):
@@ -132,10 +130,8 @@ class OptimalTransport(Connector):
         for match in _MATCHES if self.match == "auto" else (self.match,):
             if match != "weights" and few is None:
                 break
-            matching, reordered = self._reordered(start, end, match, few, seed)
-            first = self.along.connect(
-                space, start, reordered.model, data, seed=seed, verbose=verbose
-            )
+            matching, reordered = self._reordered(start, end, match, few, job.seed)
+            first = self.along.connect(space, start, reordered.model, data, job)
             tried.append((matching, reordered, first))
         chosen = 0
         if measure is not None and len(tried) > 1:

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from mc_keras.connectors.base import Connector
+from mc_keras.connectors.base import Connector, Job
 from mc_keras.paths import AffinePath, Coefficients, GreatCircle, Line
 from mc_keras.units.rows import along, dot, norms, rows_of
 from mc_keras.weight_space import WeightSpace
@@ -35,10 +35,8 @@ class Slerp(Connector):
         space: WeightSpace,
         start: keras.Model,
         end: keras.Model,
-        data: Any = None,
-        *,
-        seed: int = 0,
-        verbose: int = 0,
+        data: Any,
+        job: Job,
     ) -> AffinePath:
         """See `Connector`."""
         a_space, b_space = WeightSpace(start), WeightSpace(end)

@@ -6,7 +6,7 @@ import keras
 
 from mc_keras.adjustment import Stepwise, layerwise_path
 from mc_keras.connectors.arc import Arc
-from mc_keras.connectors.base import Connector
+from mc_keras.connectors.base import Connector, Job
 from mc_keras.connectors.linear import Linear
 from mc_keras.connectors.optimal_transport import OptimalTransport
 from mc_keras.paths import Path
@@ -98,16 +98,14 @@ class WeightAdjustment(Connector):
         space: WeightSpace,
         start: keras.Model,
         end: keras.Model,
-        data: Any = None,
-        *,
-        seed: int = 0,
-        verbose: int = 0,
+        data: Any,
+        job: Job,
     ) -> Path:
         """See `Connector`."""
         if isinstance(self.base, OptimalTransport):
             inner = WeightAdjustment(**(vars(self) | {"base": self.base.along}))
             transport = OptimalTransport(**(vars(self.base) | {"along": inner}))
-            return transport.connect(space, start, end, data, seed=seed, verbose=verbose)
+            return transport.connect(space, start, end, data, job)
         how = Stepwise(
             arc=isinstance(self.base, Arc),
             target=self.target,
@@ -115,9 +113,9 @@ class WeightAdjustment(Connector):
             ridge=self.ridge,
             pseudo_inverse=self.pseudo_inverse,
             num_positions=self.num_positions,
-            seed=seed,
+            seed=job.seed,
         )
-        return _layerwise(space, start, end, data[0][: self.num_examples], how, verbose)
+        return _layerwise(space, start, end, data[0][: self.num_examples], how, job)
 
 
 class Butterfly(Connector):
@@ -176,24 +174,22 @@ class Butterfly(Connector):
         space: WeightSpace,
         start: keras.Model,
         end: keras.Model,
-        data: Any = None,
-        *,
-        seed: int = 0,
-        verbose: int = 0,
+        data: Any,
+        job: Job,
     ) -> Path:
         """See `Connector`."""
         if isinstance(self.base, OptimalTransport):
             inner = Butterfly(**(vars(self) | {"base": self.base.along}))
             transport = OptimalTransport(**(vars(self.base) | {"along": inner}))
-            return transport.connect(space, start, end, data, seed=seed, verbose=verbose)
+            return transport.connect(space, start, end, data, job)
         how = Stepwise(
             refit=False,
             arc=isinstance(self.base, Arc),
             ridge=self.ridge,
             num_positions=self.num_positions,
-            seed=seed,
+            seed=job.seed,
         )
-        return _layerwise(space, start, end, data[0][: self.num_examples], how, verbose)
+        return _layerwise(space, start, end, data[0][: self.num_examples], how, job)
 
 
 def _checked_base(name: str, base: Connector | None) -> Connector:
@@ -207,7 +203,7 @@ def _checked_base(name: str, base: Connector | None) -> Connector:
 
 
 def _layerwise(
-    space: WeightSpace, start: keras.Model, end: keras.Model, x: Any, how: Stepwise, verbose: int
+    space: WeightSpace, start: keras.Model, end: keras.Model, x: Any, how: Stepwise, job: Job
 ) -> Path:
     a, b = WeightSpace(start), WeightSpace(end)
     return layerwise_path(
@@ -216,5 +212,6 @@ def _layerwise(
         (a.read_state(), b.read_state()),
         x,
         how,
-        verbose=verbose,
+        solutions=job.solutions,
+        verbose=job.verbose,
     )

@@ -7,8 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from mc_keras.batch_norm import BATCH_SIZE, BatchStatistics, has_batch_norm
+from mc_keras.checkpoint import Arrays, Checkpoint
 from mc_keras.evaluation.blocks import blocks_of, even_rows
-from mc_keras.evaluation.checkpoint import Arrays, Checkpoint
 from mc_keras.evaluation.division import DividedModel, Division
 from mc_keras.evaluation.families import Family
 from mc_keras.evaluation.groups import Plan, Weights, load, pad, plans_for

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from mc_keras.evaluation.checkpoint import Checkpoint
+from mc_keras.checkpoint import Checkpoint
 from mc_keras.evaluation.engine import Engine
 from mc_keras.evaluation.families import AffineFamily
 from mc_keras.evaluation.frame import Frame

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from mc_keras.batch_norm import has_batch_norm
+from mc_keras.checkpoint import Checkpoint
 from mc_keras.data import as_splits, check_data
-from mc_keras.evaluation.checkpoint import Checkpoint
 from mc_keras.evaluation.engine import MOMENTS_SPLIT, Engine
 from mc_keras.evaluation.families import families_of
 from mc_keras.evaluation.identity import path_fingerprint

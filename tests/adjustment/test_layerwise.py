@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import mc_keras as mc
+from mc_keras.adjustment import Solutions
 from mc_keras.adjustment.layerwise import Stepwise, _Walk
 from mc_keras.connectors import Arc, Butterfly, Linear, OptimalTransport, WeightAdjustment
 from mc_keras.units import match_units
@@ -112,7 +113,7 @@ def test_in_each_leg_two_layers_move():
 def test_layers_that_read_a_stream_follow_those_that_write_it():
     a, b, x = pair(NETWORKS["residual"])
     ends, states = zip(*((s.read(), s.read_state()) for s in map(WeightSpace, (a, b))), strict=True)
-    walk = _Walk(WeightSpace(a), ends, states, x, Stepwise())
+    walk = _Walk(WeightSpace(a), ends, states, x, Stepwise(), Solutions())
     names = [call.path for call in walk.program.calls]
     assert {
         names[step.linear]: [names[number] for number in step.consumers] for step in walk.steps

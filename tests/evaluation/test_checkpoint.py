@@ -17,7 +17,7 @@ KILLED = """
 import sys
 import numpy as np
 import mc_keras as mc
-from mc_keras.evaluation import checkpoint
+from mc_keras import checkpoint
 checkpoint._SECONDS_BETWEEN = 0.0
 path, data, file = sys.argv[1:]
 data = np.load(data)
@@ -87,7 +87,7 @@ def test_what_was_saved_is_not_computed_again(path, splits, tmp_path):
 
 def test_the_moments_of_batch_norm_are_saved(batch_norm_pair, tmp_path, monkeypatch):
     """Stopped at every save in turn, each continued by the next call."""
-    monkeypatch.setattr("mc_keras.evaluation.checkpoint._SECONDS_BETWEEN", 0.0)
+    monkeypatch.setattr("mc_keras.checkpoint._SECONDS_BETWEEN", 0.0)
     start, end, (x, y) = batch_norm_pair
     path = mc.connect(start, end, "linear")
     splits = {"train": (x[:90], y[:90]), "test": (x[:40], y[:40])}
@@ -174,7 +174,7 @@ def test_a_damaged_checkpoint_is_refused(path, tmp_path):
     with pytest.raises(ValueError, match="truncated, altered"):
         evaluate(path, {"train": (x, y)}, checkpoint=file)
     path.save(file)
-    with pytest.raises(ValueError, match="not an evaluation checkpoint"):
+    with pytest.raises(ValueError, match="not the checkpoint of an evaluation"):
         evaluate(path, {"train": (x, y)}, checkpoint=file)
 
 

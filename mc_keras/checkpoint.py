@@ -1,4 +1,4 @@
-"""Where a long evaluation stands, on disk, so that it can be killed at any moment and continued."""
+"""Where a long computation stands, on disk, so that it can be killed and continued."""
 
 import pathlib
 import time
@@ -10,7 +10,7 @@ import numpy as np
 from mc_keras._version import __version__
 from mc_keras.storage import PathLike, read_archive, write_archive
 
-FORMAT = "mc_keras.evaluation_checkpoint"
+FORMAT = "mc_keras.checkpoint"
 FORMAT_VERSION = 1
 _SECONDS_BETWEEN = 2.0
 
@@ -22,33 +22,37 @@ class Checkpoint:
 
     Args:
         file: The file; `None` for none.
-        run: JSON-able mapping of what the evaluation depends on, by the name an error gives it.
+        run: JSON-able mapping of what the computation depends on, by the name an error gives it.
+        kind: What is computed, as an error says it.
     """
 
-    def __init__(self, file: PathLike | None, run: Mapping[str, Any]):
+    def __init__(self, file: PathLike | None, run: Mapping[str, Any], kind: str = "evaluation"):
         self._file = None if file is None else pathlib.Path(file)
         self._run = dict(run)
+        self._kind = kind
         self._written = time.monotonic()
 
     def load(self) -> tuple[dict[str, int], Arrays] | None:
         """Cursor and lists of arrays as they were last saved; `None` if nothing is.
 
         Raises:
-            ValueError: If the file is damaged, or of another evaluation.
+            ValueError: If the file is damaged, or of another computation.
         """
         if self._file is None or not self._file.exists():
             return None
-        header, members = read_archive(self._file, "evaluation checkpoint")
-        if header.get("format") != FORMAT or header.get("format_version") != FORMAT_VERSION:
+        header, members = read_archive(self._file, f"{self._kind} checkpoint")
+        known = (FORMAT, FORMAT_VERSION, self._kind)
+        article = "an" if self._kind[0] in "aeiou" else "a"
+        if tuple(header.get(key) for key in ("format", "format_version", "kind")) != known:
             raise ValueError(
-                f"{self._file} is not an evaluation checkpoint that mc_keras {__version__} reads; "
-                "choose another file name."
+                f"{self._file} is not the checkpoint of {article} {self._kind} that mc_keras "
+                f"{__version__} reads; choose another file name."
             )
         different = [key for key in self._run if header["run"].get(key) != self._run[key]]
         if different:
             raise ValueError(
-                f"The checkpoint {self._file} is of another evaluation: its {different[0]} differs "
-                "from what is evaluated now; delete it or choose another file."
+                f"The checkpoint {self._file} is of another {self._kind}: its {different[0]} "
+                "differs from what is asked for now; delete it or choose another file."
             )
         arrays: Arrays = {key: [] for key in header["lists"]}
         for name in sorted(members):
@@ -70,6 +74,7 @@ class Checkpoint:
         header = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
+            "kind": self._kind,
             "run": self._run,
             "cursor": dict(cursor),
             "lists": list(arrays),
