@@ -1,9 +1,11 @@
 """A folder that keeps paths and evaluations, so that a run that was killed goes on where it was."""
 
+import contextlib
 import json
+import os
 import pathlib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -76,14 +78,17 @@ class Workspace:
         except (OSError, ValueError):
             path = None
         if path is None or not self.made_by(connector, path.provenance):
-            path = connect(
-                self._start,
-                self._end,
-                connector,
-                self._splits,
-                seed=self.origin["seed"],
-                checkpoint=self.checkpoint(f"{method}.connecting"),
-                verbose=self.verbose,
+            path = _resumed(
+                self.checkpoint(f"{method}.connecting"),
+                lambda checkpoint: connect(
+                    self._start,
+                    self._end,
+                    connector,
+                    self._splits,
+                    seed=self.origin["seed"],
+                    checkpoint=checkpoint,
+                    verbose=self.verbose,
+                ),
             )
             path.save(self.path_file(method))
         return path
@@ -101,12 +106,11 @@ class Workspace:
 
     def measure(self, method: str, path: Path, num_points: int) -> PathReport:
         """Evaluate a path, from where an earlier run was."""
-        return evaluate_path(
-            path,
-            self._measured,
-            num_points,
-            checkpoint=self.checkpoint(method),
-            verbose=self.verbose,
+        return _resumed(
+            self.checkpoint(method),
+            lambda checkpoint: evaluate_path(
+                path, self._measured, num_points, checkpoint=checkpoint, verbose=self.verbose
+            ),
         )
 
     @property
@@ -118,6 +122,27 @@ class Workspace:
         """File that holds how far an evaluation or a construction is."""
         return self._folder / "unfinished" / f"{name}.checkpoint"
 
+    def forget(self, method: str, *, keep_path: bool = False) -> None:
+        """Remove what was kept of a method to go on, and its path unless that is to be kept."""
+        self.checkpoint(method).unlink(missing_ok=True)
+        self.checkpoint(f"{method}.connecting").unlink(missing_ok=True)
+        if not keep_path:
+            self.path_file(method).unlink(missing_ok=True)
+        for folder in ("paths", "unfinished"):
+            with contextlib.suppress(OSError):  # it is not there, or other methods' files are in it
+                (self._folder / folder).rmdir()
+
     def finish(self) -> None:
-        """Remove what was kept to go on."""
+        """Remove what was kept of all methods to go on."""
         shutil.rmtree(self._folder / "unfinished", ignore_errors=True)
+
+
+def _resumed(checkpoint: pathlib.Path, work: Callable[[pathlib.Path], Any]) -> Any:
+    """The result of work that goes on from a checkpoint, if that is whole and of the same work."""
+    try:
+        return work(checkpoint)
+    except ValueError as error:
+        if os.fspath(checkpoint) not in str(error):
+            raise
+        checkpoint.unlink()
+        return work(checkpoint)

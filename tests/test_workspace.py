@@ -1,5 +1,6 @@
 """Paths and evaluations that are kept in a folder."""
 
+import numpy as np
 import pytest
 
 from mc_keras.connectors import Arc, CurveFitting, Linear, OptimalTransport
@@ -32,3 +33,34 @@ def test_nothing_is_left_of_what_was_kept_to_go_on(workspace):
     workspace.finish()
     assert not workspace.checkpoint("x").parent.exists()
     assert workspace.path_file("x").exists()
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_checkpoint_of_another_evaluation_is_not_gone_on_from(workspace, damaged):
+    path = workspace.path("x", Arc())
+    expected = workspace.measure("x", path, 3)
+    other = workspace.measure("x", path, 4)  # where the checkpoint is of three points
+    assert len(other.t) == 4
+    if damaged:
+        file = workspace.checkpoint("x")
+        file.write_bytes(file.read_bytes()[:-5])
+    again = workspace.measure("x", path, 3)
+    np.testing.assert_array_equal(again["test_loss"], expected["test_loss"])
+
+
+def test_other_errors_are_not_taken_for_a_bad_checkpoint(workspace):
+    with pytest.raises(ValueError, match="num_points"):
+        workspace.measure("x", workspace.path("x", Arc()), 1)
+
+
+def test_a_method_can_be_forgotten(workspace, tmp_path):
+    for method in ("x", "y"):
+        workspace.measure(method, workspace.path(method, Arc()), 3)
+    workspace.forget("x", keep_path=True)
+    assert workspace.path_file("x").exists()
+    assert not workspace.checkpoint("x").exists()
+    workspace.forget("x")
+    assert not workspace.path_file("x").exists()
+    assert workspace.checkpoint("y").exists()
+    workspace.forget("y")
+    assert not any(tmp_path.iterdir())

@@ -50,7 +50,6 @@ class KeptReports:
         report = self._workspace.measure(row, path, self._points(row))
         report.metadata["num_points"] = self._points(row)
         report.save(self._file(row))
-        self._workspace.checkpoint(row).unlink(missing_ok=True)
         return report
 
     def _points(self, row: str) -> int:

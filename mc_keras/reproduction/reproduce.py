@@ -97,8 +97,7 @@ def reproduce(
         kept = KeptReports(folder / "pairs" / pair, workspace, epochs, num_points)
         for row in wanted:
             reports.setdefault(row, {})[pair] = kept.load(row) or kept.make(row)
-            if not keep_paths:
-                workspace.path_file(row).unlink(missing_ok=True)
+            workspace.forget(row, keep_path=keep_paths)
             bar.add(1)
         for row in kept.others(wanted):
             report = kept.load(row)

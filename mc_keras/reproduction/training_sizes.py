@@ -91,7 +91,7 @@ def compare_training_sizes(
         reports[size] = {}
         for method in methods:
             reports[size][method] = kept.load(method) or kept.make(method)
-            workspace.path_file(method).unlink(missing_ok=True)
+            workspace.forget(method)
             bar.add(1)
     write_json(folder / "figure5.json", _record(reports, {**(about or {}), "seed": seed}))
     with atomic_write(folder / "figure5.png") as file:
