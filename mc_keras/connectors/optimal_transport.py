@@ -126,17 +126,13 @@ class OptimalTransport(Connector):
             )
         few = None if data is None else tuple(array[: self.num_examples] for array in data)
         measure = None if few is None else _Measure(space, few)
-        tried = []
-        for match in _MATCHES if self.match == "auto" else (self.match,):
-            if match != "weights" and few is None:
-                break
-            matching, reordered = self._reordered(start, end, match, few, job.seed)
-            first = self.along.connect(space, start, reordered.model, data, job)
-            tried.append((matching, reordered, first))
-        chosen = 0
-        if measure is not None and len(tried) > 1:
-            chosen = int(np.argmin([measure.worst(path, _SCAN) for _, _, path in tried]))
-        matching, reordered, first = tried[chosen]
+        chosen: Any = self.match
+        if self.match == "auto":
+            chosen = "weights"
+            if measure is not None:
+                chosen = self._best_match(space, start, end, few, measure, job)
+        matching, reordered = self._reordered(start, end, chosen, few, job.seed)
+        first = self.along.connect(space, start, reordered.model, data, job)
         editor = SlotEditor(space, reordered.read(), reordered.read_state())
         if self.end == "exact":
             moments: list[NDArray | None] = [None] * len(matching.groups)
@@ -153,6 +149,23 @@ class OptimalTransport(Connector):
         if not editor.segments:
             return first
         return PiecewisePath([first, editor.path()], [0.0, 0.5, 1.0])
+
+    def _best_match(
+        self,
+        space: WeightSpace,
+        start: keras.Model,
+        end: keras.Model,
+        few: Any,
+        measure: "_Measure",
+        job: Job,
+    ) -> str:
+        """The matching whose stage one, made from a few examples, has the lowest loss."""
+        losses = {}
+        for match in _MATCHES:
+            _, reordered = self._reordered(start, end, match, few, job.seed)
+            path = self.along.connect(space, start, reordered.model, few, job)
+            losses[match] = measure.worst(path, _SCAN)
+        return min(losses, key=lambda match: losses[match])
 
     def _reordered(
         self, start: keras.Model, end: keras.Model, match: Any, data: Any, seed: int

@@ -1,0 +1,1 @@
+"""What `mc-benchmark` measures: one file for each part of the library."""
