@@ -34,6 +34,7 @@ ALLOWED = {
         "flows",
         "models",
         "paths",
+        "progress",
         "provenance",
         "storage",
         "tasks",

@@ -12,6 +12,7 @@ from mc_keras.connectors.base import Connector, Job
 from mc_keras.connectors.linear import Linear
 from mc_keras.connectors.permutation_stage import SlotEditor, Slots, half_free, one_slot, swaps
 from mc_keras.paths import Path, PiecewisePath
+from mc_keras.progress import ProgressBar
 from mc_keras.tasks import infer_loss
 from mc_keras.units import Matching, UnitGroup, match_units, permute_all
 from mc_keras.units.activations import second_moments
@@ -142,10 +143,12 @@ class OptimalTransport(Connector):
                 measure = None
             limit = 0.0 if measure is None else measure.worst(first, _SCAN)
             # The last group to be permuted is the first to be put back.
-            triples = zip(matching.groups, matching.permutations, moments, strict=True)
-            for group, order, moment in reversed(list(triples)):
+            triples = list(zip(matching.groups, matching.permutations, moments, strict=True))
+            bar = ProgressBar("reordering", len(triples), verbose=job.verbose)
+            for group, order, moment in reversed(triples):
                 if not np.array_equal(order, np.arange(group.size)):
                     self._reorder(editor, group, order, moment, measure, limit)
+                bar.add(1)
         if not editor.segments:
             return first
         return PiecewisePath([first, editor.path()], [0.0, 0.5, 1.0])
