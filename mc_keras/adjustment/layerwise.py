@@ -133,7 +133,7 @@ class _Walk:
         self.program = Program(space.model)
         self.variables = {id(v): i for i, v in enumerate(space.variables)}
         self.steps = self._steps()
-        self.x = x[: num_affordable(self.program, 4)]
+        self.x = x[: num_affordable(self.program, 3)]
         self.point, self.end = list(ends[0]), list(ends[1])
         self.state, self.end_state = list(states[0]), list(states[1])
         rng = np.random.default_rng(how.seed)
