@@ -97,7 +97,8 @@ def _train_connection() -> None:
     from mc_keras.zoo.connection_training import train_connection
 
     recipe = get_connection_recipe(_RECIPE.value, _CONNECTION.value)
-    files = [_train_population(_seeds(flag.value)) for flag in (_POPULATION, _HELD_OUT)]
+    seeds = [_seeds(flag.value) for flag in (_POPULATION, _HELD_OUT)]
+    files = [_train_population(chosen) for chosen in seeds]
     directory = f"{_DIRECTORY.value or f'runs/{_RECIPE.value}'}/{_CONNECTION.value}"
     train_connection(
         recipe,

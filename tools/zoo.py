@@ -60,6 +60,10 @@ def _list(names: Sequence[str]) -> None:
         accuracies = (f"{entry.metrics[role]['test_accuracy']:.2%}" for role in ("start", "end"))
         size = f"{sum(file.size for file in entry.files.values()) / 1e6:.1f} MB"
         rows.append((entry.name, entry.dataset, *accuracies, size, entry.description))
+    for connection in manifest_of(_SOURCE.value).connections.values():
+        size = f"{connection.files['connection'].size / 1e6:.1f} MB"
+        row = (connection.name, connection.dataset, "", "", size, connection.description)
+        rows.append(row)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         print(
@@ -68,26 +72,30 @@ def _list(names: Sequence[str]) -> None:
 
 
 def _info(names: Sequence[str]) -> None:
-    from mc_keras.zoo.card import card_text
+    from mc_keras.zoo.card import card_text, connection_card_text
     from mc_keras.zoo.manifest import manifest_of
 
     manifest = manifest_of(_SOURCE.value)
-    for name in names or manifest.entries:
-        print(card_text(manifest[name]))
+    for name in names or [*manifest.entries, *manifest.connections]:
+        if name in manifest.connections:
+            print(connection_card_text(manifest.connections[name]))
+        else:
+            print(card_text(manifest[name]))
 
 
 def _fetch(names: Sequence[str]) -> None:
     from mc_keras.zoo import download
-    from mc_keras.zoo.manifest import ROLES, manifest_of
+    from mc_keras.zoo.manifest import manifest_of
     from mc_keras.zoo.mirroring import mirror
 
     manifest = manifest_of(_SOURCE.value)
-    entries = [manifest[name] for name in names or manifest.entries]
+    names = list(names) or [*manifest.entries, *manifest.connections]
+    entries = [manifest.connections.get(name) or manifest[name] for name in names]
     if _ZOO.value is not None:
-        mirror([entry.name for entry in entries], _ZOO.value, _SOURCE.value)
+        mirror(names, _ZOO.value, _SOURCE.value)
         return
     for entry in entries:
-        for role in ROLES:
+        for role in entry.files:
             print(download.fetch(entry, role, _SOURCE.value, base_urls=manifest.base_urls))
 
 

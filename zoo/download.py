@@ -23,12 +23,12 @@ import filelock
 
 from mc_keras.progress import ProgressBar
 from mc_keras.storage import sha256_of_file
-from mc_keras.zoo.manifest import ZOO_FOLDER, Entry, WeightsFile
+from mc_keras.zoo.manifest import ZOO_FOLDER, ConnectionEntry, Entry, WeightsFile
 from mc_keras.zoo.transfer import TransferError, download
 
 
 def fetch(
-    entry: Entry,
+    entry: Entry | ConnectionEntry,
     role: str,
     source: str | os.PathLike[str] | None = None,
     *,
@@ -39,7 +39,7 @@ def fetch(
 
     Args:
         entry: The entry.
-        role: `"start"` or `"end"`.
+        role: `"start"` or `"end"`, or `"connection"`.
         source: A folder or base URL that the file must come from. What was downloaded before is
             not downloaded again.
         base_urls: Base URLs to try after those of `$MC_KERAS_ZOO_URL`.

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 from mc_keras.storage import atomic_folder
 from mc_keras.zoo import download
-from mc_keras.zoo.card import card_text
-from mc_keras.zoo.manifest import ROLES, manifest_of, put_entry
+from mc_keras.zoo.card import card_text, connection_card_text
+from mc_keras.zoo.manifest import Entry, manifest_of, put_entry
 
 
 def mirror(
@@ -21,7 +21,7 @@ def mirror(
     The folder is then a `source` for `load_pair`, and served as it is, a base URL.
 
     Args:
-        names: The entries to copy.
+        names: The pairs and connection models to copy.
         zoo: The folder; made if there is none. Its other entries stay.
         source: Where the files come from, as for `load_pair`.
 
@@ -32,10 +32,15 @@ def mirror(
     zoo = pathlib.Path(zoo)
     origin = manifest_of(source)
     for name in names:
-        entry = origin[name]
-        files = [download.fetch(entry, role, source, base_urls=origin.base_urls) for role in ROLES]
+        entry = origin.connections.get(name) or origin[name]
+        files = {
+            role: download.fetch(entry, role, source, base_urls=origin.base_urls)
+            for role in entry.files
+        }
         with atomic_folder(zoo / name) as folder:
-            for role, file in zip(ROLES, files, strict=True):
+            for role, file in files.items():
                 shutil.copyfile(file, folder / pathlib.PurePosixPath(entry.files[role].path).name)
-            (folder / "README.md").write_text(card_text(entry), encoding="utf-8")
+            is_pair = isinstance(entry, Entry)
+            text = card_text(entry) if is_pair else connection_card_text(entry)
+            (folder / "README.md").write_text(text, encoding="utf-8")
         put_entry(zoo, entry)

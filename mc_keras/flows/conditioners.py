@@ -27,8 +27,11 @@ class CouplingNetwork(keras.layers.Layer):
         self.hidden = tuple(hidden)
         self.max_log_scale = max_log_scale
         self._layers_in_order = [
-            *(self._dense(units, activation="relu") for units in self.hidden),
-            self._dense(2 * outputs, kernel_initializer="zeros"),
+            *(
+                self._dense(units, activation="relu", name=f"hidden_{index}")
+                for index, units in enumerate(self.hidden)
+            ),
+            self._dense(2 * outputs, kernel_initializer="zeros", name="shift_and_log_scale"),
         ]
 
     def _dense(self, units: int, **kwargs: Any) -> keras.layers.Dense:

@@ -96,3 +96,46 @@ def test_error_is_one_sentence(arguments, message, tmp_path):
     assert "Traceback" not in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert not list(tmp_path.rglob("*.h5"))
+
+
+def test_many_networks_at_once(tmp_path):
+    arguments = ("--recipe=fc1_digits", "--seed=4", "--count=2", "--epochs=1", "--verbose=0")
+    done = mc_train(*arguments, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    *_, last = done.stdout.splitlines()
+    assert last == "The 2 networks and their card are in runs/fc1_digits/4-5.networks."
+    assert (tmp_path / "runs" / "fc1_digits" / "4-5.networks").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_connection_models_with_the_networks_that_they_need(tmp_path):
+    done = mc_train(
+        "--recipe=fc1_digits",
+        "--connection=rnvp_flow",
+        "--population=10-11",
+        "--held_out=1-2",
+        "--verbose=0",
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "runs" / "fc1_digits"
+    assert sorted(file.name for file in folder.iterdir() if file.suffix == ".networks") == [
+        "1-2.networks",
+        "10-11.networks",
+    ]
+    assert (folder / "rnvp_flow" / "connection.keras").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--connection=arc",), "no recipe for a connection model 'arc' of 'fc1_digits'"),
+        (("--connection=rnvp_flow", "--held_out=3"), "FIRST-LAST, such as 10-25, received '3'"),
+    ],
+)
+def test_connections_that_cannot_be_trained(tmp_path, flags, message):
+    arguments = ("--population=1-2", "--verbose=0", *flags)
+    done = mc_train("--recipe=fc1_digits", *arguments, cwd=tmp_path)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
