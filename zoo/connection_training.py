@@ -50,7 +50,8 @@ def train_connection(
 
     An interrupted run goes on after its last whole epoch when the same call is made again; a
     finished one is not repeated. The weights kept are those of the epoch that was best on the pairs
-    held out: by their worst point (bijection), by their likelihood (flow).
+    held out, of the epochs since the last start: by their worst point (bijection), by their
+    likelihood (flow).
 
     Args:
         recipe: What to train.

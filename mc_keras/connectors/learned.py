@@ -61,7 +61,7 @@ class LearnedConnection(Connector):
         return TransportedPath(
             space,
             (a.read(), b.read()),
-            flow,
+            flow.copy(),
             layout.axes,
             states=(a.read_state(), b.read_state()),
         )

@@ -153,6 +153,12 @@ class Flow(keras.Model):
             normalization.adapt(rows)
             rows = np.array(tfb.Chain(self._steps(index)[::-1]).forward(rows))
 
+    def copy(self) -> "Flow":
+        """The same flow with weights of its own."""
+        copied = type(self).from_config(self.get_config())
+        copied.set_weights(self.get_weights())
+        return copied
+
     def _checked(self, rows: Any) -> Any:
         import tensorflow as tf
 

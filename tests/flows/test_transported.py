@@ -50,6 +50,16 @@ def test_rounding_of_the_flow_is_taken_away_at_the_ends(population, kind):
         np.testing.assert_allclose(found, end + sign * 0.1, atol=1e-5)
 
 
+def test_the_path_does_not_follow_a_flow_that_is_trained_on(population):
+    flow = FLOWS["real_nvp"](9)
+    path = mc.connect(*population[:2], LearnedConnection(model=flow))
+    before = path(0.4)
+    flow.normalizations[0].mean.assign_add(np.ones(9))
+    path._remembered.clear()
+    for a, b in zip(before, path(0.4), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_the_path_goes_straight_to_its_exact_ends(population):
     path = mc.connect(*population[:2], LearnedConnection(model=FLOWS["real_nvp"](9)))
     for t, near in ((0.0, 1e-6), (1.0, 1 - 1e-6)):
