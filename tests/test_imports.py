@@ -147,6 +147,17 @@ def test_stateless_scope_is_used_in_one_place():
     assert users == ["weight_space.py"]
 
 
+def test_tensorflow_probability_is_used_in_one_room():
+    users = {
+        file.parts[-2]
+        for folder in ("mc_keras", "zoo", "tools")
+        for file in (ROOT / folder).rglob("*.py")
+        if "import tensorflow_probability" in file.read_text()
+        or "from tensorflow_probability" in file.read_text()
+    }
+    assert users == {"flows"}
+
+
 HEAVY = ("tensorflow", "keras", "numpy", "tensorflow_datasets", "matplotlib")
 
 
