@@ -2,7 +2,13 @@
 
 from mc_keras.adjustment.layerwise import Stepwise, layerwise_path
 from mc_keras.adjustment.normal_equations import NormalEquations
-from mc_keras.adjustment.sequential import LeastSquares, Rescaling, Solver, solve_along
+from mc_keras.adjustment.sequential import (
+    LeastSquares,
+    Rescaling,
+    Solver,
+    num_linear,
+    solve_along,
+)
 from mc_keras.adjustment.solutions import Solutions
 
 __all__ = [
@@ -13,5 +19,6 @@ __all__ = [
     "Solver",
     "Stepwise",
     "layerwise_path",
+    "num_linear",
     "solve_along",
 ]

@@ -10,6 +10,7 @@ import dataclasses
 import functools
 from collections.abc import Sequence
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -62,10 +63,12 @@ class Sequential:
     Attributes:
         points: One point for each position.
         solved: Numbers of the variables that were solved for.
+        windows: For each variable, the positions between which it moves.
     """
 
     points: list[list[NDArray]]
     solved: list[int]
+    windows: list[tuple[float, float]]
 
 
 def solve_along(
@@ -74,6 +77,7 @@ def solve_along(
     x: NDArray,
     solver: Solver,
     *,
+    stagger: float = 0.0,
     num_positions: int = 16,
     seed: int = 0,
     solutions: Solutions | None = None,
@@ -89,6 +93,8 @@ def solve_along(
         positions: Where to solve.
         x: Inputs of shape `(N, ...)`; as many of the first as fit into memory are used.
         solver: How.
+        stagger: How far the layers go one after the other: 0, all at once; 1, each when the one
+            before it is done.
         num_positions: Most output positions of a convolution that are used of each example.
         seed: Of the choice of positions.
         solutions: What an earlier run has solved.
@@ -102,14 +108,19 @@ def solve_along(
     variables = {id(v): i for i, v in enumerate(space.variables)}
     x = x[: num_affordable(program, 3)]
     at_once = max(1, num_affordable(program, 1) // max(len(x), BATCH) - 2)
-    num_linear = sum(call.is_linear for call in program.calls)
-    bar = ProgressBar("solving", num_linear * len(positions), verbose=verbose)
+    linear = [number for number, call in enumerate(program.calls) if call.is_linear]
+    owners = _owners(program, variables, linear)
+    bar = ProgressBar("solving", len(linear) * len(positions), verbose=verbose)
     points, solved = [], set[int]()
     for first in range(0, len(positions), at_once):
         ts = positions[first : first + at_once]
         values = {program.input: x}
         a, b = (Network(space, base(t), base.state(t), values) for t in (0.0, 1.0))
-        between = [Network(space, base(t), base.state(t), values) for t in ts]
+        shares = [_shares(t, len(linear), stagger) for t in ts]
+        between = [
+            Network(space, _mixed(base, owners, share), base.state(t), values)
+            for t, share in zip(ts, shares, strict=True)
+        ]
         rng = np.random.default_rng(seed)
         everyone = [a, b, *between]
         for position, call in enumerate(program.calls):
@@ -121,9 +132,10 @@ def solve_along(
                 solves = solver.solves_first or not same_inputs(call, everyone)
                 solves &= solver.solves_outputs or not is_last
                 outputs = [network.own_linear(layer, call) for network in (a, b)]
-                for t, network in zip(ts, between, strict=True):
+                for share, network in zip(shares, between, strict=True):
                     if solves:
-                        solve = functools.partial(solver, layer, call, network, outputs, t)
+                        own = share[linear.index(position)]
+                        solve = functools.partial(solver, layer, call, network, outputs, own)
                         put(layer, network, solutions.next(solve))
                     if not is_last:
                         network.activate(call, network.own_linear(layer, call))
@@ -137,7 +149,42 @@ def solve_along(
             for network in everyone:
                 network.forget(program, position)
         points += [[np.array(array) for array in network.point] for network in between]
-    return Sequential(points, sorted(solved))
+    windows = [_window(k, len(linear), stagger) for k in owners]
+    return Sequential(points, sorted(solved), windows)
+
+
+def num_linear(model: keras.Model) -> int:
+    """Number of layers of a model that can be solved for."""
+    return sum(call.is_linear for call in Program(model).calls)
+
+
+def _window(k: int, count: int, stagger: float) -> tuple[float, float]:
+    """Between which positions linear layer `k` of `count` moves."""
+    whole = 1 + stagger * (count - 1)
+    return stagger * k / whole, (stagger * k + 1) / whole
+
+
+def _shares(t: float, count: int, stagger: float) -> list[float]:
+    """How far each linear layer is at `t`."""
+    windows = (_window(k, count, stagger) for k in range(count))
+    return [min(max((t - begin) / (end - begin), 0.0), 1.0) for begin, end in windows]
+
+
+def _owners(program: Program, variables: dict[int, int], linear: Sequence[int]) -> list[int]:
+    """For each variable, the number of the linear layer that it moves with: the one before it."""
+    owners = [0] * len(variables)
+    for number, call in enumerate(program.calls):
+        k = max((i for i, position in enumerate(linear) if position <= number), default=0)
+        for variable in call.weights:
+            if id(variable) in variables:
+                owners[variables[id(variable)]] = k
+    return owners
+
+
+def _mixed(base: Path, owners: Sequence[int], shares: Sequence[float]) -> list[NDArray]:
+    """A point at which each layer is as far along a path as its share says."""
+    points = {share: base(share) for share in set(shares)}
+    return [points[shares[k]][i] for i, k in enumerate(owners)]
 
 
 class LeastSquares(Solver):

@@ -10,7 +10,7 @@ from mc_keras.adjustment import LeastSquares, Rescaling, Solver, solve_along
 from mc_keras.connectors.arc import Arc
 from mc_keras.connectors.base import Connector, Job
 from mc_keras.connectors.linear import Linear
-from mc_keras.paths import AffinePath, PolygonalChain
+from mc_keras.paths import AffinePath, Coefficients, PolygonalChain, Ramp
 from mc_keras.weight_space import WeightSpace
 
 
@@ -19,6 +19,7 @@ class _SolvedAtKnots(Connector):
 
     needs_data = True
     added: str  # to the name of the base
+    stagger = 0.0
 
     def __init__(
         self,
@@ -71,13 +72,17 @@ class _SolvedAtKnots(Connector):
             positions,
             data[0][: self.num_examples],
             self.solver(),
+            stagger=self.stagger,
             num_positions=self.num_positions,
             seed=job.seed,
             solutions=job.solutions,
             verbose=job.verbose,
         )
         a, b = base(0.0), base(1.0)
-        coefficients = list(base.coefficient_functions)
+        coefficients: list[Coefficients] = list(base.coefficient_functions)
+        if self.stagger:
+            ramps = {window: Ramp(*window) for window in solution.windows}
+            coefficients = [ramps[window] for window in solution.windows]
         control = [list(point) for point in base.control_points]
         control += [[None] * len(a) for _ in range(self.num_knots - len(control))]
         chain = PolygonalChain(self.num_knots)
@@ -100,6 +105,9 @@ class FeatureInterpolation(_SolvedAtKnots):
     Args:
         base: `Linear()` or `Arc()`: weights of layers that are not solved for, such as the first,
             and those that solutions are pulled to.
+        stagger: How far the layers go one after the other: 0, all at once, which is best for most
+            networks; 1, each when the one before it is done, which is better for narrow networks of
+            few layers, and takes more knots. With a straight base only.
         num_knots: Positions at which is solved, both ends included.
         ridge: Strength of the pull towards the weights of the base, relative to the mean squared
             feature.
@@ -124,6 +132,7 @@ class FeatureInterpolation(_SolvedAtKnots):
         self,
         base: Connector | None = None,
         *,
+        stagger: float = 0.0,
         num_knots: int = 5,
         ridge: float = 1e-4,
         num_positions: int = 16,
@@ -132,6 +141,12 @@ class FeatureInterpolation(_SolvedAtKnots):
         super().__init__(base, num_knots, num_positions, num_examples)
         if ridge < 0:
             raise ValueError(f"FeatureInterpolation needs a ridge of 0 or more, received {ridge}.")
+        if not 0 <= stagger <= 1 or (stagger and not isinstance(self.base, Linear)):
+            raise ValueError(
+                "FeatureInterpolation takes a stagger from 0 to 1, and along Linear() only where "
+                f"it is not 0, received stagger={stagger} along {type(self.base).__name__}."
+            )
+        self.stagger = stagger
         self.ridge = ridge
 
     def solver(self) -> Solver:

@@ -1,28 +1,25 @@
 """Optimal transport of the hidden units, and back to their own order."""
 
-from collections.abc import Sequence
 from typing import Any, Literal
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from mc_keras.batch_norm import BatchNormEstimator
 from mc_keras.connectors.base import Connector, Job
 from mc_keras.connectors.linear import Linear
+from mc_keras.connectors.path_loss import PathLoss
 from mc_keras.connectors.permutation_stage import SlotEditor, Slots, half_free, one_slot, swaps
 from mc_keras.paths import Path, PiecewisePath
 from mc_keras.progress import ProgressBar
-from mc_keras.tasks import infer_loss
 from mc_keras.units import Matching, UnitGroup, match_units, permute_all
 from mc_keras.units.activations import second_moments
 from mc_keras.weight_space import WeightSpace, clone
 
 _RIDGE = 1e-4
-_BATCH = 500
-_MATCHES = ("weights", "activations", "both")
+MATCHES: tuple[Literal["weights", "activations", "both"], ...] = ("weights", "activations", "both")
 # Where the loss of stage one is measured.
-_SCAN = (0.0, 0.125, 0.25, 0.5, 0.75, 0.875, 1.0)
+SCAN = (0.0, 0.125, 0.25, 0.5, 0.75, 0.875, 1.0)
 
 
 class OptimalTransport(Connector):
@@ -37,8 +34,7 @@ class OptimalTransport(Connector):
             reordered network, which is the same function as the end.
         along: Connector of stage one: `Linear()` if not given.
         match: `"weights"`, `"activations"` or `"both"`, see `mc.units.match_units`; all but the
-            first need data. `"auto"` for whichever gives stage one the lowest loss on the data,
-            `"weights"` without data.
+            first need data.
         stage: How units are reordered: `"swaps"` of pairs along straight lines, as in the paper;
             `"one_slot"`, through the slot of one unit, freed by taking its outgoing weights away
             and refitting those of the others; `"half_free"`, the same with half of the slots, in
@@ -64,16 +60,16 @@ class OptimalTransport(Connector):
         *,
         end: Literal["exact", "permuted"] = "exact",
         along: Connector | None = None,
-        match: Literal["auto", "weights", "activations", "both"] = "weights",
+        match: Literal["weights", "activations", "both"] = "weights",
         stage: Literal["auto", "swaps", "one_slot", "half_free"] = "auto",
         simultaneous_swaps: int = 1,
         num_examples: int = 2000,
     ):
         if end not in ("exact", "permuted"):
             raise ValueError(f"OptimalTransport takes end='exact' or 'permuted', not end={end!r}.")
-        if match not in ("auto", *_MATCHES):
+        if match not in MATCHES:
             raise ValueError(
-                "OptimalTransport takes match='auto', 'weights', 'activations' or 'both', not "
+                "OptimalTransport takes match='weights', 'activations' or 'both', not "
                 f"match={match!r}."
             )
         if stage not in ("auto", "swaps", "one_slot", "half_free"):
@@ -120,19 +116,14 @@ class OptimalTransport(Connector):
         job: Job,
     ) -> Path:
         """See `Connector`."""
-        if data is None and (self.match in _MATCHES[1:] or self.stage in ("one_slot", "half_free")):
+        if data is None and (self.match != "weights" or self.stage in ("one_slot", "half_free")):
             raise ValueError(
                 f"OptimalTransport(match={self.match!r}, stage={self.stage!r}) needs data: pass "
                 "data=(x, y), or match by weights and reorder by swaps."
             )
         few = None if data is None else tuple(array[: self.num_examples] for array in data)
-        measure = None if few is None else _Measure(space, few)
-        chosen: Any = self.match
-        if self.match == "auto":
-            chosen = "weights"
-            if measure is not None:
-                chosen = self._best_match(space, start, end, few, measure, job)
-        matching, reordered = self._reordered(start, end, chosen, few, job.seed)
+        measure = None if few is None else PathLoss(space, few)
+        matching, reordered = self._reordered(start, end, few, job.seed)
         first = self.along.connect(space, start, reordered.model, data, job)
         editor = SlotEditor(space, reordered.read(), reordered.read_state())
         if self.end == "exact":
@@ -141,7 +132,7 @@ class OptimalTransport(Connector):
                 moments = second_moments(end, few[0])
             if self.stage != "auto":
                 measure = None
-            limit = 0.0 if measure is None else measure.worst(first, _SCAN)
+            limit = 0.0 if measure is None else measure.worst(first, SCAN)
             # The last group to be permuted is the first to be put back.
             triples = list(zip(matching.groups, matching.permutations, moments, strict=True))
             bar = ProgressBar("reordering", len(triples), verbose=job.verbose)
@@ -153,29 +144,12 @@ class OptimalTransport(Connector):
             return first
         return PiecewisePath([first, editor.path()], [0.0, 0.5, 1.0])
 
-    def _best_match(
-        self,
-        space: WeightSpace,
-        start: keras.Model,
-        end: keras.Model,
-        few: Any,
-        measure: "_Measure",
-        job: Job,
-    ) -> str:
-        """The matching whose stage one, made from a few examples, has the lowest loss."""
-        losses = {}
-        for match in _MATCHES:
-            _, reordered = self._reordered(start, end, match, few, job.seed)
-            path = self.along.connect(space, start, reordered.model, few, job)
-            losses[match] = measure.worst(path, _SCAN)
-        return min(losses, key=lambda match: losses[match])
-
     def _reordered(
-        self, start: keras.Model, end: keras.Model, match: Any, data: Any, seed: int
+        self, start: keras.Model, end: keras.Model, data: Any, seed: int
     ) -> tuple[Matching, WeightSpace]:
         """The matching, and a copy of the end with its units in that order."""
         x = None if data is None else data[0]
-        matching = match_units(start, end, by=match, x=x, seed=seed)
+        matching = match_units(start, end, by=self.match, x=x, seed=seed)
         b = WeightSpace(end)
         reordered = WeightSpace(clone(end))
         reordered.write(
@@ -189,7 +163,7 @@ class OptimalTransport(Connector):
         group: UnitGroup,
         order: NDArray[np.int64],
         moment: NDArray | None,
-        measure: "_Measure | None",
+        measure: "PathLoss | None",
         limit: float,
     ) -> None:
         """Put the units of one group into their own slots.
@@ -212,13 +186,13 @@ class OptimalTransport(Connector):
             tried.append((self._loss(fork, measure), fork))
         editor.append(min(tried, key=lambda pair: pair[0])[1])
 
-    def _free_stages(self, measure: "_Measure | None") -> tuple[str, ...]:
+    def _free_stages(self, measure: "PathLoss | None") -> tuple[str, ...]:
         if self.stage == "auto":
             return () if measure is None else ("half_free", "one_slot")
         return () if self.stage == "swaps" else (self.stage,)
 
     @staticmethod
-    def _loss(editor: SlotEditor, measure: "_Measure | None") -> float:
+    def _loss(editor: SlotEditor, measure: "PathLoss | None") -> float:
         """The highest loss in the middle of some segments, and where the first one ends."""
         if measure is None:
             return 0.0
@@ -249,31 +223,3 @@ def _choose_free(
     ridge = _RIDGE * max(float(moment.diagonal().mean()), 1e-30)
     system = moment[np.ix_(kept, kept)] + ridge * np.eye(len(kept))
     return free, np.linalg.solve(system, moment[np.ix_(kept, free)])
-
-
-class _Measure:
-    """The loss on the data, at a few positions of a path, batch-norm statistics measured there.
-
-    Args:
-        space: Weight space of the architecture.
-        data: `(x, y)`.
-    """
-
-    def __init__(self, space: WeightSpace, data: tuple[NDArray, NDArray]):
-        self.space, (self.x, self.y) = space, data
-        self.loss = infer_loss(space.model, self.y)
-        self.batch_norm = BatchNormEstimator(space.model, self.x)
-
-    def worst(self, path: Path, positions: Sequence[float]) -> float:
-        """The highest loss."""
-        return max(self._at(path, t) for t in positions)
-
-    def _at(self, path: Path, t: float) -> float:
-        point = path(t)
-        state = self.batch_norm(point, path.state(t))
-        total = 0.0
-        for begin in range(0, len(self.x), _BATCH):
-            x, y = self.x[begin : begin + _BATCH], self.y[begin : begin + _BATCH]
-            value = self.loss(y, self.space(point, x, state=state))
-            total += float(keras.ops.convert_to_numpy(value)) * len(x)
-        return total / len(self.x)

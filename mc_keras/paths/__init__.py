@@ -10,6 +10,7 @@ from mc_keras.paths.coefficients import (
     Line,
     PolygonalChain,
     QuarterArc,
+    Ramp,
 )
 from mc_keras.paths.edits import EditsPath
 from mc_keras.paths.files import load_path
@@ -27,6 +28,7 @@ __all__ = [
     "PiecewisePath",
     "PolygonalChain",
     "QuarterArc",
+    "Ramp",
     "arc_length",
     "concatenate",
     "distance",

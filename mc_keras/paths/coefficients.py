@@ -73,6 +73,43 @@ class Line(Coefficients):
         return [1 - t, t]
 
 
+class Ramp(Coefficients):
+    """Straight line gone along between two positions only: `s = (t - begin) / (end - begin)`.
+
+    `c(t) = (1 - s, s)` with `s` clipped to `[0, 1]`.
+
+    Args:
+        begin: Position until which it stays at the first control point.
+        end: Position from which on it stays at the second.
+
+    Raises:
+        ValueError: If they are not rising.
+    """
+
+    num_control_points = 2
+
+    def __init__(self, begin: float, end: float):
+        if not begin < end:
+            raise ValueError(f"A ramp rises from begin to end, received {begin} and {end}.")
+        self.begin = begin
+        self.end = end
+
+    def __call__(self, t: Any) -> list[Any]:
+        """See the base class."""
+        functions = _functions_for(t)
+        s = functions.clip((t - self.begin) / (self.end - self.begin), 0.0, 1.0)
+        return [1 - s, s]
+
+    @property
+    def knots(self) -> tuple[float, ...]:
+        """The ends of the path and, inside it, of the ramp."""
+        return (0.0, *(t for t in (self.begin, self.end) if 0 < t < 1), 1.0)
+
+    def get_config(self) -> dict[str, Any]:
+        """See the base class."""
+        return {"begin": self.begin, "end": self.end}
+
+
 class QuarterArc(Coefficients):
     """Arc through the mean: `c(t) = (cos(a), sin(a), 1 - cos(a) - sin(a))`, `a = pi * t / 2`.
 
@@ -234,7 +271,7 @@ def _functions_for(t: Any) -> Any:
 
 _KINDS: dict[str, type[Coefficients]] = {
     kind.__name__: kind
-    for kind in (Constant, Line, QuarterArc, GreatCircle, Bezier, PolygonalChain)
+    for kind in (Constant, Line, Ramp, QuarterArc, GreatCircle, Bezier, PolygonalChain)
 }
 
 

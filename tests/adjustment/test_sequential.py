@@ -90,6 +90,27 @@ def test_rescaled_units_have_the_moments_between_those_of_the_ends(name):
             np.testing.assert_allclose(means[2], 0.75 * means[0] + 0.25 * means[1], atol=1e-3)
 
 
+def test_staggered_layers_move_one_after_the_other():
+    a, b, x = pair(lambda: dense((6, 5, 7)), examples=300)
+    connector = FeatureInterpolation(stagger=1.0, num_knots=9)
+    path = mc.connect(a, b, connector, data_for(x))
+    ends = [WeightSpace(m).read() for m in (a, b)]
+    for t, done in ((0.25, 1), (0.5, 2), (0.75, 3)):
+        point = path(t)
+        for number in range(2 * done):
+            np.testing.assert_allclose(point[number], ends[1][number], atol=1e-4)
+        # What is not done yet gives what it gave in the start, as far as that can be.
+        hidden = keras.Model(a.inputs, a.layers[done].output).predict(x, verbose=0)
+        moved = path.model(t)
+        found = keras.Model(moved.inputs, moved.layers[done].output).predict(x, verbose=0)
+        plain = path.model(t)
+        plain.layers[done].set_weights(a.layers[done].get_weights())
+        worse = keras.Model(plain.inputs, plain.layers[done].output).predict(x, verbose=0)
+        assert np.mean((found - hidden) ** 2) < np.mean((worse - hidden) ** 2)
+    np.testing.assert_allclose(path(0.125)[0], (ends[0][0] + ends[1][0]) / 2, atol=1e-6)
+    np.testing.assert_array_equal(path(0.6)[0], path(0.9)[0])
+
+
 def test_many_positions_at_once_or_one_by_one_are_the_same(monkeypatch):
     a, b, x = pair(NETWORKS["convolutions"])
     connector = FeatureInterpolation(num_knots=6, num_positions=4)
@@ -111,6 +132,8 @@ def test_bad_input_is_named():
         FeatureInterpolation(num_knots=2)
     with pytest.raises(ValueError, match="ridge of 0 or more"):
         FeatureInterpolation(ridge=-1.0)
+    with pytest.raises(ValueError, match="stagger from 0 to 1"):
+        FeatureInterpolation(Arc(), stagger=0.5)
     with pytest.raises(ValueError, match="method needs data"):
         mc.connect(a, b, "best")
     b.set_weights([w * 1e30 for w in b.get_weights()])

@@ -3,6 +3,7 @@
 import mc_keras as mc
 from mc_keras.connectors import (
     Arc,
+    Best,
     Butterfly,
     CurveFitting,
     FeatureInterpolation,
@@ -43,8 +44,12 @@ CONNECTORS = {
     ),
     "rescaling": OptimalTransport(along=Repair(num_knots=3)),
     "feature interpolation": OptimalTransport(
-        match="auto", along=FeatureInterpolation(num_knots=3)
+        match="both", along=FeatureInterpolation(num_knots=3)
     ),
+    "feature interpolation, one layer after the other": FeatureInterpolation(
+        stagger=1.0, num_knots=6
+    ),
+    "best": Best(),
     "feature interpolation along an arc": FeatureInterpolation(Arc(), num_knots=4),
     "bezier": CurveFitting(curve=mc.Bezier(3), epochs=2),
     "bezier of order 3": CurveFitting(curve=mc.Bezier(4), epochs=2, weight_decay=1e-4),

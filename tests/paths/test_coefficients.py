@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 
 from mc_keras.paths.coefficients import (
     Bezier,
+    Constant,
     GreatCircle,
     Line,
     PolygonalChain,
     QuarterArc,
+    Ramp,
     by_name,
 )
 
@@ -19,6 +21,8 @@ positions = st.floats(0, 1)
 sum_to_one = st.one_of(
     st.just(Line()),
     st.just(QuarterArc()),
+    st.just(Ramp(0.25, 0.75)),
+    st.just(Ramp(0.0, 0.5)),
     st.builds(Bezier, st.integers(2, 9)),
     st.builds(PolygonalChain, st.integers(2, 9)),
 )
@@ -100,7 +104,10 @@ def test_too_few_control_points(family, points):
         family(points)
 
 
-@pytest.mark.parametrize("function", [Line(), QuarterArc(), circle, Bezier(4), PolygonalChain(5)])
+@pytest.mark.parametrize(
+    "function",
+    [Constant(), Line(), Ramp(0.2, 0.4), QuarterArc(), circle, Bezier(4), PolygonalChain(5)],
+)
 def test_config_round_trip(function):
     again = by_name(type(function).__name__).from_config(function.get_config())
     np.testing.assert_array_equal(np.array(again(0.3)), np.array(function(0.3)))

@@ -1,0 +1,41 @@
+"""The loss on a path, for methods that choose by it."""
+
+from collections.abc import Sequence
+
+import keras
+from numpy.typing import NDArray
+
+from mc_keras.batch_norm import BatchNormEstimator
+from mc_keras.paths import Path
+from mc_keras.tasks import infer_loss
+from mc_keras.weight_space import WeightSpace
+
+_BATCH = 500
+
+
+class PathLoss:
+    """The loss on the data, at a few positions of a path, batch-norm statistics measured there.
+
+    Args:
+        space: Weight space of the architecture.
+        data: `(x, y)`.
+    """
+
+    def __init__(self, space: WeightSpace, data: tuple[NDArray, NDArray]):
+        self.space, (self.x, self.y) = space, data
+        self.loss = infer_loss(space.model, self.y)
+        self.batch_norm = BatchNormEstimator(space.model, self.x)
+
+    def worst(self, path: Path, positions: Sequence[float]) -> float:
+        """The highest loss."""
+        return max(self._at(path, t) for t in positions)
+
+    def _at(self, path: Path, t: float) -> float:
+        point = path(t)
+        state = self.batch_norm(point, path.state(t))
+        total = 0.0
+        for begin in range(0, len(self.x), _BATCH):
+            x, y = self.x[begin : begin + _BATCH], self.y[begin : begin + _BATCH]
+            value = self.loss(y, self.space(point, x, state=state))
+            total += float(keras.ops.convert_to_numpy(value)) * len(x)
+        return total / len(self.x)
