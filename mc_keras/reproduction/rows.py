@@ -9,7 +9,6 @@ from mc_keras.paths import PolygonalChain
 from mc_keras.reproduction.published import ENDS, Table
 
 _CHAINS = {"polychain": 3, "polychain5": 5}
-_LEARNING_RATE = 1e-3
 
 
 def connector_of(row: str, epochs: int) -> Connector:
@@ -26,7 +25,7 @@ def connector_of(row: str, epochs: int) -> Connector:
         return Linear()
     if row in _CHAINS:
         curve = PolygonalChain(num_control_points=_CHAINS[row])
-        return CurveFitting(curve=curve, epochs=epochs, learning_rate=_LEARNING_RATE)
+        return CurveFitting(curve=curve, epochs=epochs)
     return by_name(row)
 
 
