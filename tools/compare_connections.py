@@ -22,10 +22,10 @@ from mc_keras.tools import program
 _RECIPE = flags.DEFINE_string("recipe", None, "Recipe of the networks.", required=True)
 _RUNS = flags.DEFINE_string("runs", "runs", "Folder of the runs.")
 _HELD_OUT = flags.DEFINE_string("held_out", "30-35", "Seeds of the networks of the pairs.")
-_NUM_POINTS = flags.DEFINE_integer("num_points", 21, "Positions on each path.", lower_bound=3)
+_NUM_POINTS = flags.DEFINE_integer("num_points", 9, "Positions on each path.", lower_bound=3)
 _SLOW_POINTS = flags.DEFINE_integer(
     "slow_points",
-    5,
+    3,
     "Positions on paths by an autoregressive flow: each takes as many steps as a unit has weights.",
     lower_bound=3,
 )

@@ -82,7 +82,7 @@ def add_connection(
 
 
 def measure_connection(
-    flow: Flow, pairs: Population, data: DataSet, *, num_points: int = 21
+    flow: Flow, pairs: Population, data: DataSet, *, num_points: int = 9
 ) -> dict[str, float]:
     """Worst accuracies on the paths between held-out pairs, in the mean over the pairs."""
     worst: dict[str, list[float]] = {name: [] for name in CONNECTION_METRICS}

@@ -65,9 +65,13 @@ class TransportedPath(Path):
         self._remembered: dict[float, np.ndarray] = {}
 
     def _computed_images(self) -> list[np.ndarray]:
+        import tensorflow as tf
+
+        # Compiled: thousands of steps of an autoregressive flow are slow one by one.
+        forward, inverse = tf.function(self.flow.forward), tf.function(self.flow.inverse)
         rows = [pack(end, self.axes) for end in self.ends]
-        latents = [np.array(self.flow.forward(r)) for r in rows]
-        gaps = [r - np.array(self.flow.inverse(z)) for r, z in zip(rows, latents, strict=True)]
+        latents = [forward(tf.constant(r)).numpy() for r in rows]
+        gaps = [r - inverse(tf.constant(z)).numpy() for r, z in zip(rows, latents, strict=True)]
         if not all(np.isfinite(array).all() for array in (*latents, *gaps)):
             raise ValueError(
                 f"The flow '{self.flow.name}' maps the units of these networks to numbers that are "
