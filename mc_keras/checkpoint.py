@@ -13,6 +13,8 @@ from mc_keras.storage import PathLike, read_archive, write_archive
 FORMAT = "mc_keras.checkpoint"
 FORMAT_VERSION = 1
 _SECONDS_BETWEEN = 2.0
+# Large checkpoints are written more rarely: writing takes this part of the time at most.
+_SHARE_OF_TIME = 0.1
 
 Arrays = dict[str, list[np.ndarray]]
 
@@ -31,6 +33,7 @@ class Checkpoint:
         self._run = dict(run)
         self._kind = kind
         self._written = time.monotonic()
+        self._pause = 0.0
 
     def load(self) -> tuple[dict[str, int], Arrays] | None:
         """Cursor and lists of arrays as they were last saved; `None` if nothing is.
@@ -61,7 +64,9 @@ class Checkpoint:
 
     def due(self) -> bool:
         """Whether it is time to save."""
-        return self._file is not None and time.monotonic() - self._written >= _SECONDS_BETWEEN
+        return self._file is not None and (
+            time.monotonic() - self._written >= max(_SECONDS_BETWEEN, self._pause)
+        )
 
     def save(self, cursor: Mapping[str, int], arrays: Mapping[str, Sequence[np.ndarray]]) -> None:
         """Write where the evaluation stands.
@@ -79,6 +84,8 @@ class Checkpoint:
             "cursor": dict(cursor),
             "lists": list(arrays),
         }
+        began = time.monotonic()
         members = {f"{k}/{j:04d}": a for k, items in arrays.items() for j, a in enumerate(items)}
         write_archive(self._file, header, members)
         self._written = time.monotonic()
+        self._pause = (self._written - began) / _SHARE_OF_TIME

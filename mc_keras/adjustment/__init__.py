@@ -2,14 +2,9 @@
 
 from mc_keras.adjustment.layerwise import Stepwise, layerwise_path
 from mc_keras.adjustment.normal_equations import NormalEquations
-from mc_keras.adjustment.sequential import (
-    LeastSquares,
-    Rescaling,
-    Solver,
-    num_linear,
-    solve_along,
-)
+from mc_keras.adjustment.sequential import num_linear, solve_along
 from mc_keras.adjustment.solutions import Solutions
+from mc_keras.adjustment.solvers import LeastSquares, Rescaling, Solver
 
 __all__ = [
     "LeastSquares",

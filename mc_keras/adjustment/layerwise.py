@@ -8,23 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mc_keras.adjustment.legs import Ends, leg, reading_means, unit_means
 from mc_keras.adjustment.linear_layers import LinearLayer
 from mc_keras.adjustment.networks import Network, blocks, mixture, num_affordable
 from mc_keras.adjustment.program import Program
-from mc_keras.adjustment.sequential import equations_of, put
 from mc_keras.adjustment.solutions import Solutions
-from mc_keras.paths import (
-    AffinePath,
-    Coefficients,
-    Constant,
-    Line,
-    Path,
-    PiecewisePath,
-    PolygonalChain,
-    QuarterArc,
-)
+from mc_keras.adjustment.solvers import equations_of, put
+from mc_keras.adjustment.steps import Step, steps_of
+from mc_keras.paths import AffinePath, Path, PiecewisePath
 from mc_keras.progress import ProgressBar
-from mc_keras.units import unit_groups
 from mc_keras.weight_space import WeightSpace
 
 
@@ -56,30 +48,10 @@ class Stepwise:
     seed: int = 0
 
 
-@dataclasses.dataclass
-class _Step:
-    """One linear layer, and what moves with it.
-
-    Attributes:
-        linear: Number of the call of the layer.
-        begin: Number of the first call whose weights move.
-        moved: Numbers of the variables that go from the start's to the end's.
-        states: Numbers of the state variables that go with them.
-        consumers: Numbers of the calls of linear layers that read what moves, past no other linear
-            layer.
-    """
-
-    linear: int
-    begin: int
-    moved: list[int]
-    states: list[int]
-    consumers: list[int]
-
-
 def layerwise_path(
     space: WeightSpace,
-    ends: tuple[Sequence[NDArray], Sequence[NDArray]],
-    states: tuple[Sequence[NDArray], Sequence[NDArray]],
+    ends: Ends,
+    states: Ends,
     x: NDArray,
     how: Stepwise,
     *,
@@ -123,8 +95,8 @@ class _Walk:
     def __init__(
         self,
         space: WeightSpace,
-        ends: tuple[Sequence[NDArray], Sequence[NDArray]],
-        states: tuple[Sequence[NDArray], Sequence[NDArray]],
+        ends: Ends,
+        states: Ends,
         x: NDArray,
         how: Stepwise,
         solutions: Solutions,
@@ -132,7 +104,7 @@ class _Walk:
         self.space, self.how, self.solutions = space, how, solutions
         self.program = Program(space.model)
         self.variables = {id(v): i for i, v in enumerate(space.variables)}
-        self.steps = self._steps()
+        self.steps = steps_of(self.program, space)
         self.x = x[: num_affordable(self.program, 3)]
         self.point, self.end = list(ends[0]), list(ends[1])
         self.state, self.end_state = list(states[0]), list(states[1])
@@ -164,37 +136,6 @@ class _Walk:
     def num_units(self) -> int:
         """Number of solutions, for a progress bar."""
         return sum(len(self._times(k)) * len(step.consumers) for k, step in enumerate(self.steps))
-
-    def _steps(self) -> list[_Step]:
-        states = {id(v): i for i, v in enumerate(self.space.state_variables)}
-        calls = self.program.calls
-        linear = [n for n, call in enumerate(calls) if call.is_linear]
-        if not linear:
-            raise ValueError(
-                f"The model '{self.space.model.name}' has no Dense or convolution layer whose "
-                "weights could be solved for: use 'linear', 'arc' or a trained curve."
-            )
-        steps = [_Step(n, n, [], [], []) for n in linear]
-        # For each slot, the steps that it depends on past no other linear layer.
-        origins: dict[int, set[int]] = {self.program.input: set()}
-        for number, call in enumerate(calls):
-            k = max((i for i, n in enumerate(linear) if n <= number), default=0)
-            step = steps[k]
-            own = {id(v) for v in call.weights}
-            moved = [self.variables[v] for v in own if v in self.variables]
-            if moved:
-                step.moved += sorted(moved)
-                step.begin = min(step.begin, number)
-            step.states += sorted(states[v] for v in own if v in states)
-            read = set().union(*(origins[slot] for slot in call.inputs))
-            if number in linear:
-                for origin in read - {k}:
-                    steps[origin].consumers.append(number)
-                read = {k}
-            elif moved:
-                read = read | {k}
-            origins.update(dict.fromkeys(call.outputs, read))
-        return steps
 
     def _targets(
         self, point: Sequence[NDArray], state: Sequence[NDArray], wanted: set[int]
@@ -229,114 +170,79 @@ class _Walk:
 
     def legs(self, k: int, bar: ProgressBar) -> list[AffinePath]:
         """The segments in which step `k` is made; none where nothing is left to move."""
-        step = self.steps[k]
-        starts = list(self.point), list(self.state)
-        solved = sorted({v for n in step.consumers for v in self._own(n)})
+        step, start, state = self.steps[k], list(self.point), list(self.state)
         times = self._times(k)
-        points = self._solutions(k, times, bar) if times else []
-        over = k == self.turning and (self.how.target != "start" or not self.how.refit)
+        points = self._solutions(k, times, bar)
         for number in step.moved:
             self.point[number] = self.end[number]
         for number in step.states:
             self.state[number] = self.end_state[number]
         if points:
-            for number in solved:
-                self.point[number] = points[-1][number]
-        if over:
+            if k == self.turning and self.how.target != "start":
+                points[-1] |= {number: self.end[number] for number in self._own(self.last)}
+            for number, array in points[-1].items():
+                self.point[number] = array
+        if k == self.turning and not self.how.refit:
             for number in self._own(self.last):
                 self.point[number] = self.end[number]
-                if points:
-                    points[-1][number] = self.end[number]
-        moves = [v for v in step.moved if self.point[v] is not starts[0][v]]
+        moves = [v for v in step.moved if self.point[v] is not start[v]]
+        solved = sorted({v for n in step.consumers for v in self._own(n)})
         if not moves and not solved:
             return []
-        legs = []
-        if points and times[0] == 0.0:
-            # To the first solution, before the layer itself moves.
-            first = list(starts[0])
-            for number in solved:
-                first[number] = points[0][number]
-            legs.append(self._leg(starts[0], first, [], solved, [first], starts[1], starts[1]))
-            starts, points = (first, starts[1]), points[1:]
         if not self.how.refit:
-            moves, points = sorted({*moves, *solved}), []
+            return [self._straight(k, (start, self.point), (state, self.state), [*moves, *solved])]
+        legs = []
+        if times and times[0] == 0.0:
+            # To the first solution, before the layer itself moves.
+            first = [points[0].get(i, array) for i, array in enumerate(start)]
+            ends = start, first
+            legs.append(leg(self.space, ends, (state, state), solved=solved, points=points[:1]))
+            start, points = first, points[1:]
+        means = self._means(k, (start, self.point), moves)
         legs.append(
-            self._leg(
-                starts[0],
-                self.point,
-                moves,
-                solved if points else [],
-                points,
-                starts[1],
-                list(self.state),
-                k,
+            leg(
+                self.space,
+                (start, self.point),
+                (state, self.state),
+                moves=moves,
+                means=means,
+                solved=solved,
+                points=points,
             )
         )
         return legs
+
+    def _straight(self, k: int, ends: Ends, states: Ends, moves: Sequence[int]) -> AffinePath:
+        """The leg on which nothing is solved for."""
+        means = self._means(k, ends, moves)
+        return leg(self.space, ends, states, moves=moves, means=means)
+
+    def _means(self, k: int, ends: Ends, moves: Sequence[int]) -> dict[int, NDArray]:
+        """Means of the units of step `k`, where they go along arcs."""
+        if not self.how.arc or not moves:
+            return {}
+        linear = self.steps[k].linear
+        means = unit_means(ends, [i for i in self._own(linear) if i in moves])
+        if not self.how.refit:
+            kernel = self.layers[linear].kernel
+            means |= reading_means(self.space.model, ends, kernel, moves)
+        return means
 
     def _own(self, number: int) -> list[int]:
         layer = self.layers[number]
         return [layer.kernel] if layer.bias is None else [layer.kernel, layer.bias]
 
-    def _leg(
-        self,
-        start: Sequence[NDArray],
-        end: Sequence[NDArray],
-        moves: Sequence[int],
-        solved: Sequence[int],
-        points: Sequence[Sequence[NDArray]],
-        start_state: list[NDArray],
-        end_state: list[NDArray],
-        k: int | None = None,
-    ) -> AffinePath:
-        means = {} if k is None or not self.how.arc else self._means(k, start, end, moves)
-        count = max(len(points) + 1, 3)
-        control: list[list[NDArray | None]] = [list(start)]
-        control += [[None] * len(start) for _ in range(count - 1)]
-        chain = PolygonalChain(len(points) + 1) if points else _LINE
-        coefficients: list[Coefficients] = [_STILL] * len(start)
-        for i in moves:
-            coefficients[i] = _ARC if i in means else _LINE
-            control[1][i] = end[i]
-            if i in means:
-                control[2][i] = means[i]
-        for i in solved:
-            coefficients[i] = chain
-            for number, point in enumerate(points):
-                control[number + 1][i] = point[i]
-        return AffinePath(
-            self.space, [*control, list(end)], coefficients, states=(start_state, end_state)
-        )
-
-    def _means(
-        self, k: int, start: Sequence[NDArray], end: Sequence[NDArray], moves: Sequence[int]
-    ) -> dict[int, NDArray]:
-        """The mean over the units of both ends; of outgoing weights too where these move along."""
-        step = self.steps[k]
-        means = {}
-        for number in self._own(step.linear):
-            total = np.add(start[number], end[number], dtype="float64") / 2
-            means[number] = total.mean(-1, keepdims=True).astype(start[number].dtype)
-        if not self.how.refit:
-            kernel = self.layers[step.linear].kernel
-            for group in unit_groups(self.space.model, on_unknown="end"):
-                if any(a.variable == kernel and a.trainable and a.role == "in" for a in group.axes):
-                    for axis in group.row_axes("out"):
-                        i = axis.variable
-                        total = np.add(start[i], end[i], dtype="float64") / 2
-                        rows = axis.take(total)
-                        rows = np.broadcast_to(rows.mean(0), rows.shape)
-                        means[i] = axis.put(total, rows).astype(start[i].dtype)
-        return {i: mean for i, mean in means.items() if i in moves}
-
-    def _solutions(self, k: int, times: Sequence[float], bar: ProgressBar) -> list[list[NDArray]]:
-        """The points at some times of a leg."""
+    def _solutions(
+        self, k: int, times: Sequence[float], bar: ProgressBar
+    ) -> list[dict[int, NDArray]]:
+        """The weights solved for, at some times of a leg."""
         step, calls = self.steps[k], self.program.calls
+        if not times:
+            return []
         while self.reached < step.begin:
             self._advance_front()
-        straight = self._leg(
-            self.point, self._moved_end(step), step.moved, [], [], self.state, self.state, k
-        )
+        states = self.state, self.state
+        straight = self._straight(k, (self.point, self._moved_end(step)), states, step.moved)
         call, layer = calls[step.linear], self.layers[step.linear]
         products = None
         if step.begin == step.linear and self.how.refit:
@@ -348,28 +254,30 @@ class _Walk:
         points = []
         for time in times:
             network = Network(self.space, straight(time), self.state, self.front.values)
+            found: dict[int, NDArray] = {}
             for number in range(step.begin, max(step.consumers) + 1):
                 call = calls[number]
                 if number == step.linear and products is not None:
                     coefficients = straight.coefficients(time)[layer.kernel]
                     bias = None if layer.bias is None else network.point[layer.bias]
-                    network.activate(call, mixture(products, coefficients, bias))
+                    network.activate(call, mixture(products, coefficients, layer.spread(bias)))
                 elif number in self.layers:
                     if number in step.consumers:
                         solve = functools.partial(self._solve, k, number, network, time)
                         put(self.layers[number], network, self.solutions.next(solve))
+                        found |= {v: np.array(network.point[v]) for v in self._own(number)}
                         bar.add(1)
                     if number != max(step.consumers):
                         network.activate(call, network.own_linear(self.layers[number], call))
                 else:
                     network.run(call, measure=True)
                 network.forget(self.program, number)
-            points.append([np.array(array) for array in network.point])
+            points.append(found)
             if time == 1.0:
                 self.state = [np.array(array) for array in network.state]
         return points
 
-    def _moved_end(self, step: _Step) -> list[NDArray]:
+    def _moved_end(self, step: Step) -> list[NDArray]:
         point = list(self.point)
         for number in step.moved:
             point[number] = self.end[number]
@@ -406,6 +314,3 @@ class _Walk:
     @staticmethod
     def _matrix(layer: LinearLayer, point: Sequence[NDArray]) -> NDArray[np.float64]:
         return layer.matrix(point[layer.kernel], None if layer.bias is None else point[layer.bias])
-
-
-_STILL, _LINE, _ARC = Constant(), Line(), QuarterArc()

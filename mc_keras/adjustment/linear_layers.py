@@ -60,11 +60,13 @@ class LinearLayer:
         result = (
             keras.ops.matmul(x, kernel) if self._is_dense else self.layer.convolution_op(x, kernel)
         )
-        if bias is None:
-            return result
-        if self._channels_first:
-            bias = keras.ops.reshape(bias, (-1, *[1] * len(self._spatial)))
-        return result + bias
+        return result if bias is None else result + self.spread(bias)
+
+    def spread(self, bias: Any) -> Any:
+        """A bias shaped to be added to the outputs; `None` stays."""
+        if bias is None or not self._channels_first:
+            return bias
+        return keras.ops.reshape(bias, (-1, *[1] * len(self._spatial)))
 
     def matrix(self, kernel: Any, bias: Any) -> NDArray[np.float64]:
         """Kernel and bias as `(num_features, num_targets)`."""

@@ -1,5 +1,6 @@
 """The graph of a model as one list of calls, nested models opened."""
 
+import bisect
 import dataclasses
 from collections.abc import Sequence
 from typing import Any
@@ -42,11 +43,6 @@ class Call:
     shape: tuple[int, ...]
 
     @property
-    def is_linear(self) -> bool:
-        """Whether the layer can be solved for."""
-        return is_linear(self.op)
-
-    @property
     def weights(self) -> list[keras.Variable]:
         """All variables of the layer."""
         return self.op.weights if isinstance(self.op, keras.Layer) else []
@@ -62,6 +58,7 @@ class Program:
         calls: The calls.
         input: Number of the slot of the input.
         output: Number of the slot of the output.
+        linear: Numbers of the calls of layers that can be solved for.
         last_use: For each slot the number of the last call that reads it; a number after all for
             the output.
 
@@ -91,6 +88,7 @@ class Program:
         self.last_use = {
             number: position for position, call in enumerate(self.calls) for number in call.inputs
         } | {self.output: len(self.calls)}
+        self.linear = [number for number, call in enumerate(self.calls) if is_linear(call.op)]
         self._check_called_once()
 
     def _record(
@@ -120,6 +118,10 @@ class Program:
                         f"another: weights are adjusted one call at a time. {_OTHERWISE}"
                     )
             seen |= {id(variable) for variable in call.weights}
+
+    def step_of(self, number: int) -> int:
+        """Which of the linear layers a call moves with: the one before it, or the first."""
+        return max(bisect.bisect_right(self.linear, number) - 1, 0)
 
     def largest_shape(self) -> int:
         """Most numbers for one example in the tensors around one call."""

@@ -5,7 +5,6 @@ wrong is made good as far as it can be. The target is what the layer's activatio
 two ends, interpolated.
 """
 
-import abc
 import dataclasses
 import functools
 from collections.abc import Sequence
@@ -18,42 +17,15 @@ from mc_keras.adjustment.linear_layers import LinearLayer
 from mc_keras.adjustment.networks import (
     BATCH,
     Network,
-    blocks,
     num_affordable,
     run_all,
     same_inputs,
 )
-from mc_keras.adjustment.normal_equations import NormalEquations
-from mc_keras.adjustment.program import Call, Program
+from mc_keras.adjustment.program import Program
 from mc_keras.adjustment.solutions import Solutions
+from mc_keras.adjustment.solvers import Solver, put
 from mc_keras.paths import Path
 from mc_keras.progress import ProgressBar
-
-
-class Solver(abc.ABC):
-    """Finds weights for one linear layer of a network.
-
-    Attributes:
-        solves_first: Whether layers that read the same in all networks are solved for.
-        solves_outputs: Whether the layer that gives the outputs is solved for.
-    """
-
-    solves_first: bool
-    solves_outputs: bool
-
-    @abc.abstractmethod
-    def __call__(
-        self, layer: LinearLayer, call: Call, network: Network, ends: Sequence[NDArray], t: float
-    ) -> NDArray[np.float64]:
-        """Kernel and bias of a layer, as `LinearLayer.matrix` has them.
-
-        Args:
-            layer: The layer.
-            call: Its call.
-            network: The network, at `t`.
-            ends: What the activation of the layer is given in the two ends.
-            t: Position.
-        """
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,8 +80,8 @@ def solve_along(
     variables = {id(v): i for i, v in enumerate(space.variables)}
     x = x[: num_affordable(program, 3)]
     at_once = max(1, num_affordable(program, 1) // max(len(x), BATCH) - 2)
-    linear = [number for number, call in enumerate(program.calls) if call.is_linear]
-    owners = _owners(program, variables, linear)
+    linear = program.linear
+    owners = _owners(program, variables)
     bar = ProgressBar("solving", len(linear) * len(positions), verbose=verbose)
     points, solved = [], set[int]()
     for first in range(0, len(positions), at_once):
@@ -124,7 +96,7 @@ def solve_along(
         rng = np.random.default_rng(seed)
         everyone = [a, b, *between]
         for position, call in enumerate(program.calls):
-            if not call.is_linear:
+            if position not in linear:
                 run_all(call, everyone, between)
             else:
                 layer = LinearLayer(call.op, variables, call.shape, num_positions, rng)
@@ -155,7 +127,7 @@ def solve_along(
 
 def num_linear(model: keras.Model) -> int:
     """Number of layers of a model that can be solved for."""
-    return sum(call.is_linear for call in Program(model).calls)
+    return len(Program(model).linear)
 
 
 def _window(k: int, count: int, stagger: float) -> tuple[float, float]:
@@ -170,14 +142,13 @@ def _shares(t: float, count: int, stagger: float) -> list[float]:
     return [min(max((t - begin) / (end - begin), 0.0), 1.0) for begin, end in windows]
 
 
-def _owners(program: Program, variables: dict[int, int], linear: Sequence[int]) -> list[int]:
-    """For each variable, the number of the linear layer that it moves with: the one before it."""
+def _owners(program: Program, variables: dict[int, int]) -> list[int]:
+    """For each variable, the number of the linear layer that it moves with."""
     owners = [0] * len(variables)
     for number, call in enumerate(program.calls):
-        k = max((i for i, position in enumerate(linear) if position <= number), default=0)
         for variable in call.weights:
             if id(variable) in variables:
-                owners[variables[id(variable)]] = k
+                owners[variables[id(variable)]] = program.step_of(number)
     return owners
 
 
@@ -185,90 +156,3 @@ def _mixed(base: Path, owners: Sequence[int], shares: Sequence[float]) -> list[N
     """A point at which each layer is as far along a path as its share says."""
     points = {share: base(share) for share in set(shares)}
     return [points[shares[k]][i] for i, k in enumerate(owners)]
-
-
-class LeastSquares(Solver):
-    """Weights that give the interpolated outputs best, near those that the network has.
-
-    A layer that reads the same in all networks, as the first one does, keeps its weights: on a
-    straight line they are the solution.
-
-    Args:
-        ridge: See `NormalEquations.solve`.
-    """
-
-    solves_first = False
-    solves_outputs = True
-
-    def __init__(self, ridge: float):
-        self.ridge = ridge
-
-    def __call__(
-        self, layer: LinearLayer, call: Call, network: Network, ends: Sequence[NDArray], t: float
-    ) -> NDArray[np.float64]:
-        """See the base class."""
-        x = network.values[call.inputs[0]]
-        equations = equations_of(layer, call)
-        for part in blocks(len(x)):
-            start, end = (layer.targets(array[part], part.start) for array in ends)
-            equations.add(layer.features(x[part], part.start), (1 - t) * start + t * end)
-        return equations.solve(own_matrix(layer, network), self.ridge)
-
-
-def equations_of(layer: LinearLayer, call: Call) -> NormalEquations:
-    """Equations for the weights of a layer, without rows yet."""
-    return NormalEquations(layer.num_features, layer.num_targets, f"the layer '{call.path}'")
-
-
-def own_matrix(layer: LinearLayer, network: Network) -> NDArray[np.float64]:
-    """Kernel and bias that a network has."""
-    bias = None if layer.bias is None else network.point[layer.bias]
-    return layer.matrix(network.point[layer.kernel], bias)
-
-
-def put(layer: LinearLayer, network: Network, matrix: NDArray) -> None:
-    """Give a network the kernel and the bias of a layer."""
-    kernel, bias = layer.split(matrix)
-    network.set(layer.kernel, kernel)
-    if layer.bias is not None:
-        network.set(layer.bias, bias)
-
-
-class Rescaling(Solver):
-    """Each unit's outputs get the mean and the deviation of the two ends, interpolated: REPAIR.
-
-    Units that never change are left alone; without a bias only the deviation is set.
-
-    Reference:
-        Jordan et al., REPAIR, 2023, section 3, https://arxiv.org/abs/2211.08403
-    """
-
-    solves_first = True
-    solves_outputs = False
-
-    def __call__(
-        self, layer: LinearLayer, call: Call, network: Network, ends: Sequence[NDArray], t: float
-    ) -> NDArray[np.float64]:
-        """See the base class."""
-        mean, deviation = _moments(layer, network.own_linear(layer, call))
-        start, end = (_moments(layer, array) for array in ends)
-        wanted_mean, wanted = (
-            (1 - t) * first + t * second for first, second in zip(start, end, strict=True)
-        )
-        alive = deviation > 1e-6 * np.max(deviation, initial=0.0)
-        factor = np.where(alive, wanted / np.where(alive, deviation, 1.0), 1.0)
-        matrix = own_matrix(layer, network)
-        if layer.bias is not None:
-            matrix[-1] -= mean
-        matrix *= factor
-        if layer.bias is not None:
-            matrix[-1] += wanted_mean
-        return matrix
-
-
-def _moments(layer: LinearLayer, outputs: NDArray) -> tuple[NDArray, NDArray]:
-    rows = [layer.targets(outputs[part], part.start) for part in blocks(len(outputs))]
-    count = sum(len(r) for r in rows)
-    mean = sum(r.sum(0, dtype="float64") for r in rows) / count
-    squares = sum(np.sum(np.square(r - mean), 0, dtype="float64") for r in rows)
-    return np.asarray(mean), np.sqrt(squares / count)

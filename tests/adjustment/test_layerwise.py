@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import mc_keras as mc
-from mc_keras.adjustment import Solutions
-from mc_keras.adjustment.layerwise import Stepwise, _Walk
+from mc_keras.adjustment.program import Program
+from mc_keras.adjustment.steps import steps_of
 from mc_keras.connectors import Arc, Butterfly, Linear, OptimalTransport, WeightAdjustment
 from mc_keras.units import match_units
 from mc_keras.weight_space import WeightSpace
@@ -111,13 +111,11 @@ def test_in_each_leg_two_layers_move():
 
 
 def test_layers_that_read_a_stream_follow_those_that_write_it():
-    a, b, x = pair(NETWORKS["residual"])
-    ends, states = zip(*((s.read(), s.read_state()) for s in map(WeightSpace, (a, b))), strict=True)
-    walk = _Walk(WeightSpace(a), ends, states, x, Stepwise(), Solutions())
-    names = [call.path for call in walk.program.calls]
-    assert {
-        names[step.linear]: [names[number] for number in step.consumers] for step in walk.steps
-    } == {
+    model = NETWORKS["residual"]()
+    program, space = Program(model), WeightSpace(model)
+    names = [call.path for call in program.calls]
+    steps = steps_of(program, space)
+    assert {names[step.linear]: [names[number] for number in step.consumers] for step in steps} == {
         "stem": ["inner", "shortcut", "after"],
         "inner": ["writer"],
         "writer": ["shortcut", "after"],
@@ -125,7 +123,7 @@ def test_layers_that_read_a_stream_follow_those_that_write_it():
         "after": ["head"],
         "head": [],
     }
-    paths = [[walk.space.variables[v].path for v in step.moved] for step in walk.steps]
+    paths = [[space.variables[v].path for v in step.moved] for step in steps]
     assert paths[0] == ["stem/kernel", "stem/bias", "norm/gamma", "norm/beta"]
 
 

@@ -23,6 +23,7 @@ def run_until(monkeypatch, number, call):
     with monkeypatch.context() as patch:
         patch.setattr(NormalEquations, "solve", counted)
         patch.setattr("mc_keras.checkpoint._SECONDS_BETWEEN", 0.0)
+        patch.setattr("mc_keras.checkpoint._SHARE_OF_TIME", 1e9)
         try:
             return call(), count
         except KeyboardInterrupt:
@@ -52,6 +53,7 @@ def test_a_checkpoint_of_something_else_is_refused(deep_pair, tmp_path, monkeypa
     start, end, (x, y) = deep_pair
     file = tmp_path / "kept"
     monkeypatch.setattr("mc_keras.checkpoint._SECONDS_BETWEEN", 0.0)
+    monkeypatch.setattr("mc_keras.checkpoint._SHARE_OF_TIME", 1e9)
     mc.connect(start, end, "linear+wa", (x, y), checkpoint=file)
     with pytest.raises(ValueError, match="of another construction: its connector differs"):
         mc.connect(start, end, "arc+wa", (x, y), checkpoint=file)

@@ -19,6 +19,7 @@ import numpy as np
 import mc_keras as mc
 from mc_keras import checkpoint
 checkpoint._SECONDS_BETWEEN = 0.0
+checkpoint._SHARE_OF_TIME = 1e9
 path, data, file = sys.argv[1:]
 data = np.load(data)
 splits = {"train": (data["x"], data["y"]), "test": (data["x"][:99], data["y"][:99])}
@@ -88,6 +89,7 @@ def test_what_was_saved_is_not_computed_again(path, splits, tmp_path):
 def test_the_moments_of_batch_norm_are_saved(batch_norm_pair, tmp_path, monkeypatch):
     """Stopped at every save in turn, each continued by the next call."""
     monkeypatch.setattr("mc_keras.checkpoint._SECONDS_BETWEEN", 0.0)
+    monkeypatch.setattr("mc_keras.checkpoint._SHARE_OF_TIME", 1e9)
     start, end, (x, y) = batch_norm_pair
     path = mc.connect(start, end, "linear")
     splits = {"train": (x[:90], y[:90]), "test": (x[:40], y[:40])}

@@ -1,0 +1,125 @@
+"""What is solved for in one linear layer: least squares on features, or mean and deviation."""
+
+import abc
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mc_keras.adjustment.linear_layers import LinearLayer
+from mc_keras.adjustment.networks import Network, blocks
+from mc_keras.adjustment.normal_equations import NormalEquations
+from mc_keras.adjustment.program import Call
+
+
+class Solver(abc.ABC):
+    """Finds weights for one linear layer of a network.
+
+    Attributes:
+        solves_first: Whether layers that read the same in all networks are solved for.
+        solves_outputs: Whether the layer that gives the outputs is solved for.
+    """
+
+    solves_first: bool
+    solves_outputs: bool
+
+    @abc.abstractmethod
+    def __call__(
+        self, layer: LinearLayer, call: Call, network: Network, ends: Sequence[NDArray], t: float
+    ) -> NDArray[np.float64]:
+        """Kernel and bias of a layer, as `LinearLayer.matrix` has them.
+
+        Args:
+            layer: The layer.
+            call: Its call.
+            network: The network, at `t`.
+            ends: What the activation of the layer is given in the two ends.
+            t: Position.
+        """
+
+
+class LeastSquares(Solver):
+    """Weights that give the interpolated outputs best, near those that the network has.
+
+    A layer that reads the same in all networks, as the first one does, keeps its weights: on a
+    straight line they are the solution.
+
+    Args:
+        ridge: See `NormalEquations.solve`.
+    """
+
+    solves_first = False
+    solves_outputs = True
+
+    def __init__(self, ridge: float):
+        self.ridge = ridge
+
+    def __call__(
+        self, layer: LinearLayer, call: Call, network: Network, ends: Sequence[NDArray], t: float
+    ) -> NDArray[np.float64]:
+        """See the base class."""
+        x = network.values[call.inputs[0]]
+        equations = equations_of(layer, call)
+        for part in blocks(len(x)):
+            start, end = (layer.targets(array[part], part.start) for array in ends)
+            equations.add(layer.features(x[part], part.start), (1 - t) * start + t * end)
+        return equations.solve(own_matrix(layer, network), self.ridge)
+
+
+def equations_of(layer: LinearLayer, call: Call) -> NormalEquations:
+    """Equations for the weights of a layer, without rows yet."""
+    return NormalEquations(layer.num_features, layer.num_targets, f"the layer '{call.path}'")
+
+
+def own_matrix(layer: LinearLayer, network: Network) -> NDArray[np.float64]:
+    """Kernel and bias that a network has."""
+    bias = None if layer.bias is None else network.point[layer.bias]
+    return layer.matrix(network.point[layer.kernel], bias)
+
+
+def put(layer: LinearLayer, network: Network, matrix: NDArray) -> None:
+    """Give a network the kernel and the bias of a layer."""
+    kernel, bias = layer.split(matrix)
+    network.set(layer.kernel, kernel)
+    if layer.bias is not None:
+        network.set(layer.bias, bias)
+
+
+class Rescaling(Solver):
+    """Each unit's outputs get the mean and the deviation of the two ends, interpolated: REPAIR.
+
+    Units that never change are left alone; without a bias only the deviation is set.
+
+    Reference:
+        Jordan et al., REPAIR, 2023, section 3, https://arxiv.org/abs/2211.08403
+    """
+
+    solves_first = True
+    solves_outputs = False
+
+    def __call__(
+        self, layer: LinearLayer, call: Call, network: Network, ends: Sequence[NDArray], t: float
+    ) -> NDArray[np.float64]:
+        """See the base class."""
+        mean, deviation = _moments(layer, network.own_linear(layer, call))
+        start, end = (_moments(layer, array) for array in ends)
+        wanted_mean, wanted = (
+            (1 - t) * first + t * second for first, second in zip(start, end, strict=True)
+        )
+        alive = deviation > 1e-6 * np.max(deviation, initial=0.0)
+        factor = np.where(alive, wanted / np.where(alive, deviation, 1.0), 1.0)
+        matrix = own_matrix(layer, network)
+        if layer.bias is not None:
+            matrix[-1] -= mean
+        matrix *= factor
+        if layer.bias is not None:
+            matrix[-1] += wanted_mean
+        return matrix
+
+
+def _moments(layer: LinearLayer, outputs: NDArray) -> tuple[NDArray, NDArray]:
+    rows = [layer.targets(outputs[part], part.start) for part in blocks(len(outputs))]
+    count = sum(len(r) for r in rows)
+    mean = sum(r.sum(0, dtype="float64") for r in rows) / count
+    squares = sum(np.sum(np.square(r - mean), 0, dtype="float64") for r in rows)
+    return np.asarray(mean), np.sqrt(squares / count)

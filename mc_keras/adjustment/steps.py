@@ -1,0 +1,61 @@
+"""The steps of a path that goes layer by layer: which weights move, and which layers make good."""
+
+import dataclasses
+
+from mc_keras.adjustment.program import Program
+from mc_keras.weight_space import WeightSpace
+
+
+@dataclasses.dataclass
+class Step:
+    """One linear layer, and what moves with it.
+
+    Attributes:
+        linear: Number of the call of the layer.
+        begin: Number of the first call whose weights move.
+        moved: Numbers of the variables that go from the start's to the end's.
+        states: Numbers of the state variables that go with them.
+        consumers: Numbers of the calls of linear layers that read what moves, past no other linear
+            layer.
+    """
+
+    linear: int
+    begin: int
+    moved: list[int]
+    states: list[int]
+    consumers: list[int]
+
+
+def steps_of(program: Program, space: WeightSpace) -> list[Step]:
+    """The steps, one for each linear layer.
+
+    Raises:
+        ValueError: If there is no linear layer.
+    """
+    if not program.linear:
+        raise ValueError(
+            f"The model '{space.model.name}' has no Dense or convolution layer whose weights could "
+            "be solved for: use 'linear', 'arc' or a trained curve."
+        )
+    variables = {id(v): i for i, v in enumerate(space.variables)}
+    states = {id(v): i for i, v in enumerate(space.state_variables)}
+    steps = [Step(number, number, [], [], []) for number in program.linear]
+    # For each slot, the steps that it depends on past no other linear layer.
+    origins: dict[int, set[int]] = {program.input: set()}
+    for number, call in enumerate(program.calls):
+        k = program.step_of(number)
+        own = {id(v) for v in call.weights}
+        moved = sorted(variables[v] for v in own if v in variables)
+        if moved:
+            steps[k].moved += moved
+            steps[k].begin = min(steps[k].begin, number)
+        steps[k].states += sorted(states[v] for v in own if v in states)
+        read = set().union(*(origins[slot] for slot in call.inputs))
+        if number in program.linear:
+            for origin in read - {k}:
+                steps[origin].consumers.append(number)
+            read = {k}
+        elif moved:
+            read = read | {k}
+        origins.update(dict.fromkeys(call.outputs, read))
+    return steps
