@@ -14,13 +14,14 @@ from mc_keras.checkpoint import Checkpoint
 from mc_keras.connectors.arc import Arc
 from mc_keras.connectors.base import Connector, Job
 from mc_keras.connectors.best import Best
+from mc_keras.connectors.butterfly import Butterfly
 from mc_keras.connectors.curve_fitting import CurveFitting
-from mc_keras.connectors.feature_interpolation import Repair
 from mc_keras.connectors.learned import LearnedConnection
 from mc_keras.connectors.linear import Linear
 from mc_keras.connectors.optimal_transport import OptimalTransport
+from mc_keras.connectors.repair import Repair
 from mc_keras.connectors.slerp import Slerp
-from mc_keras.connectors.weight_adjustment import Butterfly, WeightAdjustment
+from mc_keras.connectors.weight_adjustment import WeightAdjustment
 from mc_keras.data import check_data, training_data
 from mc_keras.paths import Bezier, Path, PolygonalChain
 from mc_keras.provenance import versions

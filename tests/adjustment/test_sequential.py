@@ -146,8 +146,11 @@ def test_bad_input_is_named():
 @given(model=models())
 def test_random_models(model):
     keras.backend.clear_session(free_memory=False)
-    outputs = [keras.layers.Flatten()(tensor) for tensor in model.outputs]
-    one = keras.Model(model.input, keras.layers.Concatenate()(outputs))
+    outputs = [
+        keras.layers.Flatten(name=f"output_{number}")(tensor)
+        for number, tensor in enumerate(model.outputs)
+    ]
+    one = keras.Model(model.input, keras.layers.Concatenate(name="outputs")(outputs))
     try:
         Program(one)
     except ValueError as error:
