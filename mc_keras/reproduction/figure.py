@@ -42,7 +42,7 @@ def _draw(ax: "Axes", result: Reproduction, split: str) -> None:
     shown = [figure.mean for figure in (*here.values(), *paper.values()) if figure is not None]
     # Bars of 97 and 98 per cent would look the same from zero.
     least = min(shown) - 0.12 * ((max(shown) - min(shown)) or 1.0)
-    left = max(0.0, least) if min(shown) > 20 else 0.0
+    left = least if min(shown) > 50 else 0.0
     for place, row in enumerate(result.rows):
         color = styles[row].color if row in styles else INK
         _bar(ax, place - _HEIGHT / 2, here[row], left, color, INK)
