@@ -3,7 +3,7 @@
 The colour tells the family of a method (the part of its name before `+`), the dash tells what was
 added to it (`+wa`, `+bfly`). The hues are those of Okabe and Ito, 2008, "Color Universal Design",
 which stay apart for colour-blind readers; unknown families take hues of Paul Tol's "muted". The
-three methods with a flow share a hue.
+three methods with a flow share a hue, as do those that line units up; `best` has a violet of its own.
 """
 
 import itertools
@@ -38,13 +38,21 @@ _FAMILY_COLORS = {
     "bezier": "#d55e00",
     "polychain": "#e69f00",
     "ot": "#009e73",
+    "alignment": "#009e73",
+    "best": "#3f1fd0",
     "rnvp_flow": "#cc79a7",
     "iaf_flow": "#cc79a7",
     "rnvp_bijection": "#cc79a7",
 }
 _SPARE_COLORS = ("#999933", "#aa4499", "#44aa99", "#882255", "#117733", "#332288")
 _SOLID, _LONG, _DOTTED, _MIXED = (), (5.0, 1.6), (1.2, 1.2), (5.0, 1.4, 1.2, 1.4)
-_DASHES = {"wa": _LONG, "bfly": _DOTTED, "iaf_flow": _LONG, "rnvp_bijection": _DOTTED}
+_DASHES = {
+    "wa": _LONG,
+    "bfly": _DOTTED,
+    "alignment": (2.5, 1.0),
+    "iaf_flow": _LONG,
+    "rnvp_bijection": _DOTTED,
+}
 
 
 def method_styles(methods: Iterable[str]) -> dict[str, MethodStyle]:
