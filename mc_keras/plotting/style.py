@@ -3,7 +3,8 @@
 The colour tells the family of a method (the part of its name before `+`), the dash tells what was
 added to it (`+wa`, `+bfly`). The hues are those of Okabe and Ito, 2008, "Color Universal Design",
 which stay apart for colour-blind readers; unknown families take hues of Paul Tol's "muted". The
-three methods with a flow share a hue, as do those that line units up; `best` has a violet of its own.
+three methods with a flow share a hue, as do those that line units up; `best` has a violet of its
+own.
 """
 
 import itertools
