@@ -135,7 +135,12 @@ class _Walk:
     @property
     def num_units(self) -> int:
         """Number of solutions, for a progress bar."""
-        return sum(len(self._times(k)) * len(step.consumers) for k, step in enumerate(self.steps))
+        return sum(
+            not self._is_over(k, number, time)
+            for k, step in enumerate(self.steps)
+            for time in self._times(k)
+            for number in step.consumers
+        )
 
     def _targets(
         self, point: Sequence[NDArray], state: Sequence[NDArray], wanted: set[int]
@@ -262,7 +267,7 @@ class _Walk:
                     bias = None if layer.bias is None else network.point[layer.bias]
                     network.activate(call, mixture(products, coefficients, layer.spread(bias)))
                 elif number in self.layers:
-                    if number in step.consumers:
+                    if number in step.consumers and not self._is_over(k, number, time):
                         solve = functools.partial(self._solve, k, number, network, time)
                         put(self.layers[number], network, self.solutions.next(solve))
                         found |= {v: np.array(network.point[v]) for v in self._own(number)}
@@ -276,6 +281,16 @@ class _Walk:
             if time == 1.0:
                 self.state = [np.array(array) for array in network.state]
         return points
+
+    def _is_over(self, k: int, number: int, time: float) -> bool:
+        """Whether a layer has the weights of the end by then, and need not be solved for."""
+        return (
+            k == self.turning
+            and number == self.last
+            and time == 1.0
+            and self.how.target != "start"
+            and self.how.refit
+        )
 
     def _moved_end(self, step: Step) -> list[NDArray]:
         point = list(self.point)
