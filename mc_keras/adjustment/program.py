@@ -131,6 +131,14 @@ class Program:
         )
 
 
+def is_adjustable(model: keras.Model) -> bool:
+    """Whether weights of a model can be solved for, see `Program`."""
+    try:
+        return bool(Program(model).linear)
+    except (TypeError, ValueError):
+        return False
+
+
 def _size(shape: tuple[int | None, ...]) -> int:
     size = 1
     for length in shape:

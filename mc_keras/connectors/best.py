@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from mc_keras.adjustment import num_linear
+from mc_keras.adjustment import is_adjustable, num_linear
 from mc_keras.connectors.base import Connector, Job
 from mc_keras.connectors.feature_interpolation import FeatureInterpolation
 from mc_keras.connectors.optimal_transport import MATCHES, SCAN, OptimalTransport
@@ -47,6 +47,10 @@ class Best(Connector):
         self.num_positions = num_positions
         self.num_examples = num_examples
         self._along(0.0, 3)
+
+    def applies_to(self, network: keras.Model) -> bool:
+        """See `Connector`."""
+        return is_adjustable(network)
 
     def connect(
         self,

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from mc_keras.adjustment import Stepwise
+from mc_keras.adjustment import Stepwise, is_adjustable
 from mc_keras.connectors.arc import Arc
 from mc_keras.connectors.base import Connector, Job
 from mc_keras.connectors.optimal_transport import OptimalTransport
@@ -63,6 +63,10 @@ class Butterfly(Connector):
     def reaches_end(self) -> bool:  # type: ignore[override]
         """See `Connector`."""
         return self.base.reaches_end
+
+    def applies_to(self, network: keras.Model) -> bool:
+        """See `Connector`."""
+        return is_adjustable(network)
 
     def connect(
         self,

@@ -107,6 +107,10 @@ class OptimalTransport(Connector):
         """See `Connector`."""
         return self.end == "exact"
 
+    def applies_to(self, network: keras.Model) -> bool:
+        """See `Connector`."""
+        return self.along.applies_to(network)
+
     def connect(
         self,
         space: WeightSpace,

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from mc_keras.adjustment import Solver, solve_along
+from mc_keras.adjustment import Solver, is_adjustable, solve_along
 from mc_keras.connectors.arc import Arc
 from mc_keras.connectors.base import Connector, Job
 from mc_keras.connectors.linear import Linear
@@ -53,6 +53,10 @@ class SolvedAtKnots(Connector):
     @abc.abstractmethod
     def solver(self) -> Solver:
         """What solves for a layer."""
+
+    def applies_to(self, network: keras.Model) -> bool:
+        """See `Connector`."""
+        return is_adjustable(network)
 
     def connect(
         self,

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import keras
 
-from mc_keras.adjustment import Stepwise, layerwise_path
+from mc_keras.adjustment import Stepwise, is_adjustable, layerwise_path
 from mc_keras.connectors.arc import Arc
 from mc_keras.connectors.base import Connector, Job
 from mc_keras.connectors.linear import Linear
@@ -92,6 +92,10 @@ class WeightAdjustment(Connector):
     def reaches_end(self) -> bool:  # type: ignore[override]
         """See `Connector`."""
         return self.base.reaches_end
+
+    def applies_to(self, network: keras.Model) -> bool:
+        """See `Connector`."""
+        return is_adjustable(network)
 
     def connect(
         self,
