@@ -1,0 +1,87 @@
+"""What methods share that take one layer after the other from the start to the end."""
+
+import abc
+from typing import Any
+
+import keras
+
+from mc_keras.adjustment import Stepwise, is_adjustable, layerwise_path
+from mc_keras.connectors.arc import Arc
+from mc_keras.connectors.base import Connector, Job
+from mc_keras.connectors.linear import Linear
+from mc_keras.connectors.optimal_transport import OptimalTransport
+from mc_keras.paths import Path
+from mc_keras.weight_space import WeightSpace
+
+
+class LayerByLayer(Connector):
+    """A base along which units move, and options of the least squares."""
+
+    needs_data = True
+    added: str  # to the name of the base
+
+    def __init__(
+        self,
+        base: Connector | None,
+        ridge: float,
+        num_positions: int,
+        num_examples: int | None,
+    ):
+        name = type(self).__name__
+        self.base = Linear() if base is None else base
+        if not isinstance(self.base, Linear | Arc | OptimalTransport):
+            raise TypeError(
+                f"{name} moves units along Linear(), Arc() or OptimalTransport(), received "
+                f"{type(base).__name__}."
+            )
+        if num_positions < 1 or (num_examples is not None and num_examples < 1) or ridge < 0:
+            raise ValueError(
+                f"{name} needs at least one position, one example and a ridge of 0 or more, "
+                f"received num_positions={num_positions}, num_examples={num_examples}, "
+                f"ridge={ridge}."
+            )
+        self.ridge = ridge
+        self.num_positions = num_positions
+        self.num_examples = num_examples
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """Name of the base, and what is added to it."""
+        return f"{self.base.name}+{self.added}"
+
+    @property
+    def reaches_end(self) -> bool:  # type: ignore[override]
+        """See `Connector`."""
+        return self.base.reaches_end
+
+    def applies_to(self, network: keras.Model) -> bool:
+        """See `Connector`."""
+        return is_adjustable(network)
+
+    @abc.abstractmethod
+    def stepwise(self, seed: int) -> Stepwise:
+        """How the layers are taken."""
+
+    def connect(
+        self,
+        space: WeightSpace,
+        start: keras.Model,
+        end: keras.Model,
+        data: Any,
+        job: Job,
+    ) -> Path:
+        """See `Connector`."""
+        if isinstance(self.base, OptimalTransport):
+            inner = type(self)(**(vars(self) | {"base": self.base.along}))
+            transport = OptimalTransport(**(vars(self.base) | {"along": inner}))
+            return transport.connect(space, start, end, data, job)
+        a, b = WeightSpace(start), WeightSpace(end)
+        return layerwise_path(
+            space,
+            (a.read(), b.read()),
+            (a.read_state(), b.read_state()),
+            data[0][: self.num_examples],
+            self.stepwise(job.seed),
+            solutions=job.solutions,
+            verbose=job.verbose,
+        )
