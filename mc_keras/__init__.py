@@ -36,6 +36,7 @@ _HOMES = {
     "evaluate_plane": "mc_keras.evaluation",
     "export_path": "mc_keras.export",
     "export_points": "mc_keras.export",
+    "fold_batch_norm": "mc_keras.folding",
     "load_path": "mc_keras.paths",
     "unit_groups": "mc_keras.units",
 }

@@ -57,6 +57,7 @@ ALLOWED = {
     "export": {"batch_norm", "data", "paths", "storage", "weight_space"},
     "plotting": {"evaluation"},
     "reporting": {"_version", "evaluation", "plotting", "provenance", "storage"},
+    "folding": {"units"},
     "workspace": {"connectors", "evaluation", "paths", "provenance", "storage", "weight_space"},
     "comparing": {
         "progress",
@@ -84,6 +85,7 @@ ALLOWED = {
     },
     "zoo": {
         "flows",
+        "folding",
         "_version",
         "progress",
         "data",

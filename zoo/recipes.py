@@ -25,6 +25,8 @@ class Recipe:
         dataset: Name for `mc_keras.zoo.load_data`.
         architecture: Name for `mc_keras.zoo.architectures.build`.
         config: The architecture's other arguments.
+        training_config: Those of them that differ in training. `{"batch_norm": True}`: the network
+            is trained with batch normalisation, which is folded into its weights at the end.
         epochs: Passes over the training split.
         batch_size: Images in one step.
         optimizer: `"sgd"` (Nesterov momentum 0.9) or `"adam"`.
@@ -44,6 +46,7 @@ class Recipe:
     dataset: str
     architecture: str
     config: Mapping[str, Any]
+    training_config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     epochs: int
     batch_size: int = 128
     optimizer: str = "sgd"
@@ -145,11 +148,12 @@ RECIPES = {
             name="vgg16_cifar10",
             dataset="cifar10",
             architecture="vgg",
-            config={**_CIFAR10, "dropout": 0.5},
-            epochs=40,
+            config=_CIFAR10,
+            training_config={"batch_norm": True},
+            epochs=7,
             learning_rate=0.05,
             weight_decay=5e-3,
-            augmentation="crop_flip",
+            augmentation="mirror_crop_flip",
             dtype_policy="mixed_bfloat16",
         ),
         Recipe(
@@ -157,7 +161,7 @@ RECIPES = {
             dataset="cifar10",
             architecture="preactivation_resnet",
             config={**_CIFAR10, "depth": 20, "width": 16},
-            epochs=20,
+            epochs=14,
             learning_rate=0.2,
             weight_decay=5e-3,
             augmentation="crop_flip",

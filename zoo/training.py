@@ -15,6 +15,7 @@ import filelock
 import keras
 
 from mc_keras import storage
+from mc_keras.folding import fold_batch_norm
 from mc_keras.zoo import architectures, datasets, verification
 from mc_keras.zoo.batches import Batches
 from mc_keras.zoo.checkpoint import Checkpoint
@@ -106,9 +107,11 @@ def _train(
         return card
     data = datasets.load_data(recipe.dataset, data_dir)
     with _dtype_policy(recipe.dtype_policy):
-        model = build_model(recipe, data)
+        model = build_model(recipe, data, **recipe.training_config)
     architectures.initialize(model, seed)
     seconds = _fit(model, recipe, seed, data, folder, run, tensorboard=tensorboard, verbose=verbose)
+    if recipe.training_config:
+        model = fold_batch_norm(model)
     with storage.atomic_write(folder / WEIGHTS_FILE) as temporary:
         model.save_weights(temporary)
     card = {
@@ -181,10 +184,18 @@ def _fit(
     return checkpoint.seconds
 
 
-def build_model(recipe: Recipe, data: datasets.DataSet) -> keras.Model:
-    """The network of a recipe with fresh weights, under the current dtype policy."""
+def build_model(recipe: Recipe, data: datasets.DataSet, **config: Any) -> keras.Model:
+    """The network of a recipe with fresh weights, under the current dtype policy.
+
+    Args:
+        recipe: The recipe.
+        data: Training and test split.
+        **config: Arguments of the architecture instead of the recipe's.
+    """
     x, y = data.train
-    return architectures.build(recipe.architecture, x.shape[1:], int(y.max()) + 1, **recipe.config)
+    return architectures.build(
+        recipe.architecture, x.shape[1:], int(y.max()) + 1, **{**recipe.config, **config}
+    )
 
 
 def measure(

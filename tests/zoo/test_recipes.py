@@ -54,7 +54,8 @@ def test_colour_images_are_augmented_and_digits_are_not():
 def test_configs_name_arguments_of_the_architectures():
     for recipe in RECIPES.values():
         builder = architectures.BUILDERS[recipe.architecture]
-        assert recipe.config.keys() <= inspect.signature(builder).parameters.keys()
+        names = recipe.config.keys() | recipe.training_config.keys()
+        assert names <= inspect.signature(builder).parameters.keys()
 
 
 def test_recipes_are_frozen():

@@ -19,6 +19,7 @@ from mc_keras.zoo.datasets import load_data
 from mc_keras.zoo.recipes import Recipe
 
 # Everything that a checkpoint must hold: moments of Adam and of batch norm, dropout's generator.
+# Batch norm is folded at the end.
 RECIPE = Recipe(
     name="tiny",
     dataset="digits",
@@ -28,9 +29,9 @@ RECIPE = Recipe(
         "pixel_std": (0.4,),
         "stages": ((8,), (7, 6)),
         "hidden": (15,),
-        "batch_norm": True,
         "dropout": 0.1,
     },
+    training_config={"batch_norm": True},
     epochs=4,
     batch_size=32,
     optimizer="adam",
@@ -72,6 +73,13 @@ def test_network_learns(finished):
     _, card = finished
     assert card["metrics"]["test_accuracy"] > 0.3  # by chance 0.1
     assert card["metrics"]["train_loss"] < np.log(10)
+
+
+def test_stored_network_is_the_trained_one_with_batch_norm_folded(finished):
+    folder, card = finished
+    last = rows_of(folder / training.LOG_FILE)[-1]
+    assert card["metrics"]["test_loss"] == pytest.approx(float(last["val_loss"]), rel=1e-4)
+    assert card["metrics"]["test_accuracy"] == pytest.approx(float(last["val_accuracy"]), abs=1e-6)
 
 
 def test_card_says_how_the_network_was_made(finished):
