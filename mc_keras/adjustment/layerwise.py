@@ -31,7 +31,7 @@ class Stepwise:
         target: What the output layer is fitted to: the outputs of the `"start"`, of the `"end"`,
             or the `"blend"` of both along the last leg.
         num_breakpoints: Points of a leg at which is solved, both ends included.
-        ridge: See `NormalEquations.solve`.
+        ridge: See `NormalEquations`.
         pseudo_inverse: Solve without a prior, by the pseudo-inverse; each leg then begins with a
             segment that leads to the first solution.
         num_positions: Most output positions of a convolution that are used of each example.
@@ -311,20 +311,20 @@ class _Walk:
         share = 0.0
         if turns and self.how.refit:
             share = 1.0 if self.how.target == "end" else time
-        equations = equations_of(layer, call)
-        x = network.values[call.inputs[0]]
-        for n, part in enumerate(blocks(len(x))):
-            goal: Any = self.goals[number][n]
-            if share:
-                goal = (1 - share) * goal + share * self.end_goal[n]
-            equations.add(layer.features(x[part], part.start), goal)
         prior = self._matrix(layer, self.point)
         if self.how.pseudo_inverse:
             prior = np.zeros_like(prior)
         elif turns and self.how.refit:
             prior = (1 - time) * prior + time * self._matrix(layer, self.end)
         ridge = 0.0 if self.how.pseudo_inverse else self.how.ridge
-        return equations.solve(prior, ridge)
+        equations = equations_of(prior, ridge, call)
+        x = network.values[call.inputs[0]]
+        for n, part in enumerate(blocks(len(x))):
+            goal: Any = self.goals[number][n]
+            if share:
+                goal = (1 - share) * goal + share * self.end_goal[n]
+            equations.add(layer.features(x[part], part.start), goal)
+        return equations.solve()
 
     @staticmethod
     def _matrix(layer: LinearLayer, point: Sequence[NDArray]) -> NDArray[np.float64]:

@@ -45,7 +45,7 @@ class LeastSquares(Solver):
     straight line they are the solution.
 
     Args:
-        ridge: See `NormalEquations.solve`.
+        ridge: See `NormalEquations`.
     """
 
     solves_first = False
@@ -59,16 +59,16 @@ class LeastSquares(Solver):
     ) -> NDArray[np.float64]:
         """See the base class."""
         x = network.values[call.inputs[0]]
-        equations = equations_of(layer, call)
+        equations = equations_of(own_matrix(layer, network), self.ridge, call)
         for part in blocks(len(x)):
             start, end = (layer.targets(array[part], part.start) for array in ends)
             equations.add(layer.features(x[part], part.start), (1 - t) * start + t * end)
-        return equations.solve(own_matrix(layer, network), self.ridge)
+        return equations.solve()
 
 
-def equations_of(layer: LinearLayer, call: Call) -> NormalEquations:
+def equations_of(prior: NDArray, ridge: float, call: Call) -> NormalEquations:
     """Equations for the weights of a layer, without rows yet."""
-    return NormalEquations(layer.num_features, layer.num_targets, f"the layer '{call.path}'")
+    return NormalEquations(prior, ridge, f"the layer '{call.path}'")
 
 
 def own_matrix(layer: LinearLayer, network: Network) -> NDArray[np.float64]:

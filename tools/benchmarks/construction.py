@@ -63,9 +63,9 @@ def adjustment(settings: Settings) -> dict[str, Any]:
     prior = np.zeros((rows.shape[1], goal.shape[1]))
 
     def solve(ridge: float) -> Any:
-        equations = NormalEquations(*prior.shape)
+        equations = NormalEquations(prior, ridge)
         equations.add(rows, goal)
-        return equations.solve(prior, ridge)
+        return equations.solve()
 
     ours, ridged = timed(lambda: solve(1e-4))
     exact = solve(0.0)
