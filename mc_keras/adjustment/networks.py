@@ -1,6 +1,6 @@
 """Networks at several points of weight space, run call by call on all examples at once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -53,22 +53,15 @@ class Network:
         if measure and isinstance(call.op, keras.layers.BatchNormalization) and call.op.trainable:
             self._measure(call)
         size = max((len(self.values[n]) for n in call.inputs), default=1)
-        pieces = [
-            keras.tree.flatten(self._outputs(call, slice(begin, begin + BATCH)))
-            for begin in range(0, size, BATCH)
-        ]
-        for number, *arrays in zip(call.outputs, *pieces, strict=True):
-            joined = [np.asarray(array) for array in arrays]
-            self.values[number] = joined[0] if len(joined) == 1 else np.concatenate(joined)
+        outputs = _in_blocks(lambda part: keras.tree.flatten(self._outputs(call, part)), size)
+        self.values.update(zip(call.outputs, outputs, strict=True))
 
     def linear(self, layer: LinearLayer, call: Call, kernel: Any, bias: Any) -> NDArray:
         """What the activation of a linear layer is given, with any kernel and bias."""
         x = self.values[call.inputs[0]]
         kernel = keras.ops.convert_to_tensor(kernel, "float32")
         bias = None if bias is None else keras.ops.convert_to_tensor(bias, "float32")
-        return np.concatenate(
-            [np.asarray(layer.linear(x[part], kernel, bias)) for part in blocks(len(x))]
-        )
+        return _in_blocks(lambda part: [layer.linear(x[part], kernel, bias)], len(x))[0]
 
     def own_linear(self, layer: LinearLayer, call: Call) -> NDArray:
         """The same with the network's own weights."""
@@ -76,12 +69,11 @@ class Network:
         return self.linear(layer, call, self.point[layer.kernel], bias)
 
     def activate(self, call: Call, before: NDArray) -> None:
-        """Set the output of a linear layer from what its activation is given."""
+        """Set the output of a linear layer from what its activation is given, which it replaces."""
         activation = call.op.activation
         if activation is not keras.activations.linear:
-            before = np.concatenate(
-                [np.asarray(activation(before[part])) for part in blocks(len(before))]
-            )
+            for part in blocks(len(before)):
+                before[part] = activation(before[part])
         self.values[call.outputs[0]] = before
 
     def forget(self, program: Program, position: int) -> None:
@@ -114,6 +106,20 @@ class Network:
             (call.op.moving_variance, squares / count),
         ):
             self.state[index[id(variable)]] = keras.ops.convert_to_tensor(value, variable.dtype)
+
+
+def _in_blocks(function: Callable[[slice], Sequence[Any]], size: int) -> list[NDArray]:
+    """The outputs of `function` for the blocks of a batch, in arrays that are written once."""
+    if size <= BATCH:
+        return [np.array(output) for output in function(slice(0, BATCH))]
+    whole: list[NDArray] = []
+    for part in blocks(size):
+        outputs = [np.asarray(output) for output in function(part)]
+        if not whole:
+            whole = [np.empty((size, *output.shape[1:]), output.dtype) for output in outputs]
+        for array, output in zip(whole, outputs, strict=True):
+            array[part] = output
+    return whole
 
 
 def blocks(size: int) -> Iterator[slice]:

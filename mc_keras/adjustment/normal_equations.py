@@ -40,8 +40,6 @@ class NormalEquations:
         name: What an error calls them.
 
     Attributes:
-        gram: `features.T @ features`; only its lower triangle is filled.
-        missing: `features.T @ (targets - features @ prior)`.
         num_rows: Rows added so far.
     """
 
@@ -57,6 +55,10 @@ class NormalEquations:
         self._single: NDArray | None = None
         if ridge > 0 and num_features >= _MANY_FEATURES:
             self._single = np.zeros_like(self.gram, "float32", order="F")
+        dtype = "float64" if self._single is None else "float32"
+        self._features = np.empty((_ROWS, num_features), dtype)
+        self._targets = np.empty((_ROWS, self.prior.shape[1]), dtype)
+        self._num_waiting = 0
 
     def add(self, features: NDArray, targets: NDArray) -> None:
         """Add rows.
@@ -73,14 +75,27 @@ class NormalEquations:
                 f"The features of {self.name} are not finite: some weights or inputs are so large "
                 "that activations overflow; look at the two networks, or scale the inputs."
             )
-        with _threads_for(len(self.gram)):
-            for begin in range(0, len(features), _ROWS):
-                self._add(features[begin : begin + _ROWS], targets[begin : begin + _ROWS])
+        begin = 0
+        while begin < len(features):
+            count = min(len(features) - begin, _ROWS - self._num_waiting)
+            place = slice(self._num_waiting, self._num_waiting + count)
+            self._features[place] = features[begin : begin + count]
+            self._targets[place] = targets[begin : begin + count]
+            self._num_waiting += count
+            self.num_rows += count
+            begin += count
+            if self._num_waiting == _ROWS:
+                self._multiply()
 
-    def _add(self, features: NDArray, targets: NDArray) -> None:
-        dtype = "float64" if self._single is None else "float32"
-        block = np.asarray(features, dtype, order="C")
-        missed = np.asarray(targets, dtype) - block @ self.prior.astype(dtype)
+    def _multiply(self) -> None:
+        """Add up the rows that wait: a product of many rows at once is several times faster."""
+        block = self._features[: self._num_waiting]
+        missed = self._targets[: self._num_waiting] - block @ self.prior.astype(block.dtype)
+        self._num_waiting = 0
+        with _threads_for(len(self.gram)):
+            self._add(block, missed)
+
+    def _add(self, block: NDArray, missed: NDArray) -> None:
         self.missing += block.T @ missed
         # block.T is the same memory, column-major: nothing is copied.
         if self._single is None:
@@ -92,10 +107,11 @@ class NormalEquations:
                 1.0, block.T, beta=0.0, c=self._single, lower=1, overwrite_c=1
             )
             self.gram += self._single
-        self.num_rows += len(block)
 
     def solve(self) -> NDArray[np.float64]:
         """The solution, shape `(num_features, num_targets)`."""
+        if self._num_waiting:
+            self._multiply()
         with _threads_for(len(self.gram)):
             return self._solve()
 
