@@ -14,8 +14,15 @@ any order. The pairs are the zoo's and those that --pairs and --runs name.
 
 draws the error along layer-by-layer paths that were adjusted on --small and on all training
 examples, as figure5.png and figure5.json; its --rows are methods that take data.
+
+    mc-reproduce --study=width --dataset=digits
+    mc-reproduce --study=depth --sizes=1,2,3 --num_pairs=1
+
+trains pairs of fully connected networks of growing width, or depth, kept below --output_dir, and
+writes study.md, study.csv, study.json and study.png: the worst accuracies against the size.
 """
 
+import dataclasses
 import shlex
 import sys
 from collections.abc import Sequence
@@ -35,8 +42,18 @@ if TYPE_CHECKING:
 
 _TABLE = flags.DEFINE_enum("table", None, ["1", "2"], "Which table.")
 _FIGURE = flags.DEFINE_enum("figure", None, ["5"], "Instead of --table: which figure.")
+_STUDY = flags.DEFINE_enum(
+    "study",
+    None,
+    ["width", "depth"],
+    "Instead of --table: fully connected networks of which growing size.",
+)
 _DATASET = flags.DEFINE_enum(
-    "dataset", None, ["mnist", "cifar10"], "Which half of table 1: networks of one hidden layer."
+    "dataset",
+    None,
+    ["digits", "mnist", "cifar10"],
+    "Which half of table 1: networks of one hidden layer, on mnist or cifar10. Or the data of a "
+    "study, digits if not given.",
 )
 _NETWORK = flags.DEFINE_enum(
     "network", None, ["conv2fc1", "fc3", "vgg16", "resnet20"], "Which network of table 2."
@@ -48,7 +65,26 @@ _ROWS = flags.DEFINE_list(
     "rows",
     None,
     "Rows to compute, by the name of the method, separated by commas; methods that are not in the "
-    "table too. Default: those of the table that there are methods for.",
+    "table too. Default: those of the table that there are methods for; of a study: linear, arc, "
+    "ot, linear+wa, ot+wa, best.",
+)
+_SIZES = flags.DEFINE_list(
+    "sizes",
+    None,
+    "Study: numbers of units, or of layers. Default: 250,500,1000,2000,4000 units of one hidden "
+    "layer; 1,2,3,4,5 layers of 250 units.",
+)
+_NUM_PAIRS = flags.DEFINE_integer(
+    "num_pairs",
+    None,
+    "Study: pairs of networks to train for each size. Default: 3 on digits, else 1.",
+    lower_bound=1,
+)
+_TRAINING_EPOCHS = flags.DEFINE_integer(
+    "training_epochs",
+    None,
+    "Study: epochs of the networks. Default: those of the zoo's recipe for the data.",
+    lower_bound=1,
 )
 _PAIRS = flags.DEFINE_list(
     "pairs", [], "Further pairs, DIR_A:DIR_B,..., of folders that mc-train wrote."
@@ -65,7 +101,9 @@ _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Folder of prepared data sets. Default: TFDS_DATA_DIR, else that of TFDS."
 )
 _OUTPUT_DIR = flags.DEFINE_string(
-    "output_dir", None, "Folder to write to. Default: reproduced/TABLE, such as table1_mnist."
+    "output_dir",
+    None,
+    "Folder to write to. Default: reproduced/TABLE, such as table1_mnist, or width_digits.",
 )
 _NUM_POINTS = flags.DEFINE_integer(
     "num_points", 61, "Positions at which a path is measured, besides its knots.", lower_bound=2
@@ -91,10 +129,17 @@ _VERBOSE = flags.DEFINE_integer(
     upper_bound=2,
 )
 
+# Flags that only a study, and only a table or a figure, has a use for.
+_OF_STUDIES = ("sizes", "num_pairs", "training_epochs")
+_OF_TABLES = ("network", "small", "pairs", "runs", "source")
+
 
 def main(argv: Sequence[str]) -> None:
     del argv
     _check_flags()
+    if _STUDY.value is not None:
+        _compare_sizes()
+        return
     import mc_keras as mc
     from mc_keras import reproduction
     from mc_keras.zoo.recipes import get_recipe
@@ -164,22 +209,101 @@ def _draw_figure(table: "Table", pairs: "Pairs", data: "DataSet") -> None:
     print(f"Figure and reports are in {folder}.")
 
 
+def _compare_sizes() -> None:
+    import mc_keras as mc
+    from mc_keras import reproduction
+    from mc_keras.reproduction.study_writing import study_markdown
+    from mc_keras.zoo.sized_pairs import one_layer_recipe, train_pairs, with_hidden
+
+    sizes = _sizes()
+    study = reproduction.STUDIES[_STUDY.value]._replace(dataset=_DATASET.value or "digits")
+    folder = _OUTPUT_DIR.value or f"reproduced/{study.folder}"
+    recipe = one_layer_recipe(study.dataset, epochs=_TRAINING_EPOCHS.value)
+    data = mc.zoo.load_data(study.dataset, data_dir=_DATA_DIR.value)
+    rows = reproduction.METHODS if _ROWS.value is None else _ROWS.value
+
+    def networks(size: int) -> "Pairs":
+        pairs = train_pairs(
+            with_hidden(recipe, study.hidden(size)),
+            _NUM_PAIRS.value or (3 if study.dataset == "digits" else 1),
+            f"{folder}/networks",
+            first_seed=_SEED.value,
+            data_dir=_DATA_DIR.value,
+            verbose=_VERBOSE.value,
+        )
+        network = next(iter(pairs.values()))[0]
+        for row in reproduction.missing_rows(study.table(size, rows), network):
+            print(
+                f"Left out of {size} {study.unit}: {row}; it does not apply to such networks here.",
+                file=sys.stderr,
+            )
+        return pairs
+
+    result = reproduction.compare_sizes(
+        study,
+        networks,
+        data,
+        folder,
+        sizes=sizes,
+        rows=rows,
+        epochs=_EPOCHS.value,
+        num_points=_NUM_POINTS.value,
+        train_examples=_TRAIN_EXAMPLES.value,
+        seed=_SEED.value,
+        keep_paths=_KEEP_PATHS.value,
+        about={**_about(), "recipe": dataclasses.asdict(recipe)},
+        verbose=_VERBOSE.value,
+    )
+    print(study_markdown(result))
+    print(f"Tables, the figure, and a folder for each size are in {folder}.")
+
+
+def _sizes() -> list[int] | None:
+    try:
+        return None if _SIZES.value is None else [int(word) for word in _SIZES.value]
+    except ValueError:
+        raise ValueError(
+            "--sizes must be whole numbers separated by commas, such as --sizes=250,500; received "
+            f"{','.join(_SIZES.value)!r}. Leave it out for the default sizes."
+        ) from None
+
+
 def _about() -> dict[str, str]:
     return {"command": shlex.join(["mc-reproduce", *sys.argv[1:]])}
 
 
 def _check_flags() -> None:
-    if (_TABLE.value is None) == (_FIGURE.value is None):
-        raise ValueError("Choose one of --table=1, --table=2 and --figure=5.")
-    if (_DATASET.value is None) == (_NETWORK.value is None) or (
-        _TABLE.value is not None and (_TABLE.value == "1") != (_DATASET.value is not None)
+    kinds = {"--table": _TABLE.value, "--figure": _FIGURE.value, "--study": _STUDY.value}
+    chosen = [f"{flag}={value}" for flag, value in kinds.items() if value is not None]
+    if len(chosen) != 1:
+        raise ValueError(
+            "Choose one of --table=1, --table=2, --figure=5, --study=width and --study=depth; "
+            f"received {' and '.join(chosen) or 'none of them'}."
+        )
+    others = _OF_TABLES if _STUDY.value is not None else _OF_STUDIES
+    misplaced = [f"--{name}" for name in others if flags.FLAGS[name].present]
+    if misplaced:
+        raise ValueError(
+            f"{' and '.join(misplaced)} cannot be combined with {chosen[0]}: a study trains "
+            "networks of its own, the tables and the figure are about those of the zoo. Leave out "
+            "one of them."
+        )
+    if _ROWS.value == []:
+        raise ValueError("--rows is empty; name rows separated by commas.")
+    if _STUDY.value is None:
+        _check_networks()
+
+
+def _check_networks() -> None:
+    if (
+        (_DATASET.value is None) == (_NETWORK.value is None)
+        or _DATASET.value == "digits"
+        or (_TABLE.value is not None and (_TABLE.value == "1") != (_DATASET.value is not None))
     ):
         raise ValueError(
             "Choose the networks: by --dataset, one of mnist, cifar10, for table 1; by --network, "
             "one of conv2fc1, fc3, vgg16, resnet20, for table 2; by either for a figure."
         )
-    if _ROWS.value == []:
-        raise ValueError("--rows is empty; name rows separated by commas.")
 
 
 def _pairs(table: "Table", data: "DataSet") -> "Pairs":

@@ -32,7 +32,7 @@ def markdown_table(result: Reproduction) -> str:
 def _cells(result: Reproduction, row: str) -> list[str]:
     cells = [result.table.row(row).label]
     for split in SPLITS:
-        cells += [_text(result.figure(row, split)), _text(result.published(row, split))]
+        cells += [figure_text(result.figure(row, split)), figure_text(result.published(row, split))]
     gaps = ["", ""]
     if row != ENDS:
         gap = result.published_gap(row, "test")
@@ -40,7 +40,8 @@ def _cells(result: Reproduction, row: str) -> list[str]:
     return [*cells, *gaps, f"{result.seconds(row):.0f}"]
 
 
-def _text(figure: Figure | None) -> str:
+def figure_text(figure: Figure | None) -> str:
+    """A number with its standard deviation, if it has one; empty if there is none."""
     if figure is None:
         return ""
     text = f"{figure.mean:.2f}" + ("" if figure.sd is None else f" ± {figure.sd:.2f}")

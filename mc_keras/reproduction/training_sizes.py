@@ -18,7 +18,8 @@ from mc_keras.progress import ProgressBar
 from mc_keras.provenance import versions
 from mc_keras.reproduction.kept_reports import KeptReports
 from mc_keras.reproduction.result import SPLITS
-from mc_keras.storage import PathLike, atomic_write, write_json
+from mc_keras.reproduction.writing import save_drawing
+from mc_keras.storage import PathLike, write_json
 from mc_keras.weight_space import check_same_architecture
 from mc_keras.workspace import Workspace
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
 METHODS = ("linear+wa", "ot+wa")
-_DOTS_PER_INCH = 130
 
 
 def compare_training_sizes(
@@ -94,8 +94,7 @@ def compare_training_sizes(
             workspace.forget(method)
             bar.add(1)
     write_json(folder / "figure5.json", _record(reports, {**(about or {}), "seed": seed}))
-    with atomic_write(folder / "figure5.png") as file:
-        plot_training_sizes(reports).savefig(file, dpi=_DOTS_PER_INCH, facecolor="white")
+    save_drawing(folder / "figure5.png", plot_training_sizes(reports))
     return reports
 
 

@@ -34,14 +34,17 @@ def write(folder: PathLike, result: Reproduction) -> None:
     with atomic_write(folder / "table.csv") as file:
         file.write_text(_csv(result), encoding="utf-8")
     write_json(folder / "table.json", _record(result))
-    _save(folder / "table.png", plot_table(result))
+    save_drawing(folder / "table.png", plot_table(result))
     for pair in result.pairs:
         reports = {row: result.reports[row][pair] for row in result.rows[:-1]}
         for split in SPLITS if reports else ():
-            _save(folder / f"curves_{pair}_{split}.png", plot_paths(reports, f"{split}_accuracy"))
+            save_drawing(
+                folder / f"curves_{pair}_{split}.png", plot_paths(reports, f"{split}_accuracy")
+            )
 
 
-def _save(file: pathlib.Path, drawing: "Drawing") -> None:
+def save_drawing(file: pathlib.Path, drawing: "Drawing") -> None:
+    """Write a figure as PNG."""
     with atomic_write(file) as temporary:
         drawing.savefig(temporary, dpi=_DOTS_PER_INCH, facecolor="white")
 

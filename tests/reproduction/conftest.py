@@ -1,8 +1,10 @@
 """A small table, and what was measured for it."""
 
+import dataclasses
+
 import pytest
 
-from mc_keras.reproduction import Figure, Row, Table, reproduce
+from mc_keras.reproduction import STUDIES, Figure, Row, StudyResult, Table, reproduce
 from tests.networks import classification_data, dense_network, train
 
 TABLE = Table(
@@ -49,3 +51,12 @@ def reproduced(pairs, splits, tmp_path_factory):
         verbose=0,
     )
     return folder, result
+
+
+@pytest.fixture(scope="session")
+def studied(reproduced):
+    """A study of two sizes, of which the larger lacks a row."""
+    _, result = reproduced
+    reports = {row: by_pair for row, by_pair in result.reports.items() if row != "arc"}
+    results = {8: result, 16: dataclasses.replace(result, reports=reports)}
+    return StudyResult(STUDIES["width"], results)

@@ -10,6 +10,7 @@ import pytest
 
 import mc_keras as mc
 from mc_keras.zoo import training
+from mc_keras.zoo.populations import load_population
 
 # Several runs of `main` in one process, as TensorFlow takes seconds to load; table 1 of MNIST has
 # the zoo's networks on digits, which take no time.
@@ -34,6 +35,7 @@ for words in json.load(sys.stdin):
     print(json.dumps([error, printed.getvalue(), said.getvalue()]))
 """
 MNIST = ["--table=1", "--dataset=mnist"]
+WIDTH = ["--study=width", "--num_points=3", "--training_epochs=2", "--num_pairs=1"]
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +73,19 @@ def answers(place):
             *["--figure=5", "--dataset=mnist", "--rows=linear+wa", "--num_points=3", "--small=60"],
             f"--output_dir={place / 'figure'}",
         ],
+        "study": [*WIDTH, "--sizes=8", "--rows=arc", f"--output_dir={place / 'study'}"],
+        "study again": [
+            *[*WIDTH, "--sizes=8", "--rows=linear,rnvp_bijection"],
+            f"--output_dir={place / 'study'}",
+        ],
+        "study and table": [*WIDTH, *MNIST],
+        "no number": [*WIDTH, "--sizes=8,many"],
+        "no units": [*WIDTH, "--sizes=8,0"],
+        "no size": [*WIDTH, "--sizes="],
+        "no row of a study": [*WIDTH, "--rows=arcc"],
+        "runs for a study": [*WIDTH, "--runs=runs", "--network=fc3"],
+        "sizes of a table": [*MNIST, "--sizes=8"],
+        "table of digits": ["--table=1", "--dataset=digits"],
         "no table": ["--dataset=mnist"],
         "too small": ["--figure=5", "--dataset=mnist", "--small=1442"],
         "no dataset": ["--table=1"],
@@ -148,10 +163,39 @@ def test_the_figure_is_about_few_and_all_examples(answers, place):
     assert (place / "figure" / "figure5.png").stat().st_size > 10_000
 
 
+def test_a_study_trains_and_measures_each_size_once(answers, place):
+    for case in ("study", "study again"):
+        error, printed, said = answers[case]
+        assert error is None
+    assert said == (
+        "Left out of 8 hidden units: rnvp_bijection; it does not apply to such networks here.\n"
+    )
+    folder = place / "study"
+    assert (folder / "study.md").read_text() in printed
+    record = json.loads((folder / "study.json").read_text())
+    assert list(record["sizes"]["8"]["rows"]) == ["linear", "arc", "ends"]
+    assert record["provenance"]["recipe"]["epochs"] == 2
+    file = folder / "networks" / "fc1_digits_8" / "0-1.networks"
+    measured = folder / "8" / "pairs" / "seeds0-1" / "ends.json"
+    assert file.stat().st_mtime < measured.stat().st_mtime
+    accuracies = [m["test_accuracy"] for m in load_population(file).info["metrics"]]
+    ends = record["sizes"]["8"]["rows"]["ends"]["test"]
+    assert ends["worst"] == pytest.approx([100 * accuracy for accuracy in accuracies])
+
+
 @pytest.mark.parametrize(
     ("case", "message"),
     [
-        ("no table", "Choose one of --table=1, --table=2 and --figure=5."),
+        ("no table", "--figure=5, --study=width and --study=depth; received none of them."),
+        ("study and table", "Choose one of --table=1, --table=2, --figure=5, --study=width and "),
+        ("study and table", "; received --table=1 and --study=width."),
+        ("no number", "whole numbers separated by commas, such as --sizes=250,500; received '8,m"),
+        ("no units", "numbers of hidden units, at least 1"),
+        ("no size", "numbers of hidden units, at least 1"),
+        ("no row of a study", "did you mean 'arc'"),
+        ("runs for a study", "--network and --runs cannot be combined with --study=width"),
+        ("sizes of a table", "--sizes cannot be combined with --table=1"),
+        ("table of digits", "by --dataset, one of mnist, cifar10, for table 1"),
         ("no dataset", "by --dataset, one of mnist, cifar10, for table 1; by --network, one of"),
         ("both", "Choose the networks: by --dataset"),
         ("too small", "must have between 1 and 1441 examples, received 1442"),

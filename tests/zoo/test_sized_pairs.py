@@ -1,0 +1,41 @@
+"""Pairs of networks with other hidden layers than the recipe's."""
+
+import numpy as np
+import pytest
+
+from mc_keras.zoo.populations import load_population
+from mc_keras.zoo.recipes import get_recipe
+from mc_keras.zoo.sized_pairs import one_layer_recipe, train_pairs, with_hidden
+
+
+@pytest.mark.parametrize("dataset", ["digits", "mnist", "cifar10"])
+def test_the_recipe_is_the_zoos_for_one_hidden_layer(dataset):
+    recipe = one_layer_recipe(dataset)
+    assert recipe.dataset == dataset
+    assert recipe == get_recipe(recipe.name)
+    assert len(recipe.config["hidden"]) == 1
+
+
+def test_only_the_hidden_layers_and_the_name_change():
+    recipe = get_recipe("fc1_digits")
+    changed = with_hidden(recipe, (7, 5))
+    assert changed.name == "fc1_digits_7-5"
+    assert changed.config == {**recipe.config, "hidden": (7, 5)}
+    same = {"name": recipe.name, "config": recipe.config}
+    assert vars(changed) | same == vars(recipe)
+
+
+def test_pairs_are_trained_once_from_seeds_that_follow_each_other(tmp_path):
+    recipe = with_hidden(one_layer_recipe("digits", epochs=1), (7, 5))
+    pairs = train_pairs(recipe, 2, tmp_path, first_seed=3, verbose=0)
+    assert list(pairs) == ["seeds3-4", "seeds5-6"]
+    file = tmp_path / "fc1_digits_7-5" / "3-6.networks"
+    written = file.stat().st_mtime_ns
+    again = train_pairs(recipe, 2, tmp_path, first_seed=3, verbose=0)
+    assert file.stat().st_mtime_ns == written
+    kernels = [network.get_weights()[0] for pair in pairs.values() for network in pair]
+    for one, same in zip(kernels, load_population(file).networks, strict=True):
+        np.testing.assert_array_equal(one, same.get_weights()[0])
+    assert len({kernel.tobytes() for kernel in kernels}) == 4
+    network = again["seeds3-4"][0]
+    assert [layer.units for layer in network.layers if hasattr(layer, "units")] == [7, 5, 10]
