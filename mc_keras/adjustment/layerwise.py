@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mc_keras.adjustment.legs import Ends, leg, reading_means, unit_means
 from mc_keras.adjustment.linear_layers import LinearLayer
-from mc_keras.adjustment.networks import Network, blocks, mixture, num_affordable
+from mc_keras.adjustment.networks import BYTES, Network, mixture, num_affordable
 from mc_keras.adjustment.program import Program
 from mc_keras.adjustment.solutions import Solutions
 from mc_keras.adjustment.solvers import equations_of, put
@@ -34,6 +34,8 @@ class Stepwise:
         ridge: See `NormalEquations`.
         pseudo_inverse: Solve without a prior, by the pseudo-inverse; each leg then begins with a
             segment that leads to the first solution.
+        num_examples: How many of the first examples are used; if not given, as many as can be held
+            in memory. Of more, the activations are computed again for each solution.
         num_positions: Most output positions of a convolution that are used of each example.
         seed: Of the choice of positions.
     """
@@ -44,6 +46,7 @@ class Stepwise:
     num_breakpoints: int = 9
     ridge: float = 1e-4
     pseudo_inverse: bool = False
+    num_examples: int | None = None
     num_positions: int = 16
     seed: int = 0
 
@@ -70,7 +73,7 @@ def layerwise_path(
         space: Weight space of the architecture.
         ends: The points at 0 and 1.
         states: Their states.
-        x: Inputs of shape `(N, ...)`; as many of the first as fit into memory are used.
+        x: Inputs of shape `(N, ...)`.
         how: The options.
         solutions: What an earlier run has solved.
         verbose: 1 for a progress bar.
@@ -105,7 +108,8 @@ class _Walk:
         self.program = Program(space.model)
         self.variables = {id(v): i for i, v in enumerate(space.variables)}
         self.steps = steps_of(self.program, space)
-        self.x = x[: num_affordable(self.program, 3)]
+        count = how.num_examples
+        self.x = x[: num_affordable(self.program, 3) if count is None else count]
         self.point, self.end = list(ends[0]), list(ends[1])
         self.state, self.end_state = list(states[0]), list(states[1])
         rng = np.random.default_rng(how.seed)
@@ -129,7 +133,7 @@ class _Walk:
         if how.target != "start" and how.refit:
             self.end_goal = self._targets(ends[1], states[1], {self.last})[self.last]
         # The end's network, run up to the layer that moves.
-        self.front = Network(space, ends[1], states[1], {self.program.input: self.x})
+        self.front = self._network(ends[1], states[1])
         self.reached = 0
 
     @property
@@ -146,21 +150,17 @@ class _Walk:
         self, point: Sequence[NDArray], state: Sequence[NDArray], wanted: set[int]
     ) -> dict[int, list[NDArray]]:
         """What the activations of linear layers are given by a network, in rows, block by block."""
-        network = Network(self.space, point, state, {self.program.input: self.x})
-        found = {}
-        for number, call in enumerate(self.program.calls):
-            if number in self.layers:
-                layer = self.layers[number]
-                outputs = network.own_linear(layer, call)
-                if number in wanted:
-                    found[number] = [
-                        layer.targets(outputs[part], part.start) for part in blocks(len(outputs))
-                    ]
-                network.activate(call, outputs)
-            else:
-                network.run(call)
-            network.forget(self.program, number)
+        network, found = self._network(point, state), {}
+        for number in range(max(wanted, default=-1) + 1):
+            if number in wanted:
+                network.settle(number)
+                found[number] = network.rows(self.layers[number], self.program.calls[number])
+            network.run(number)
         return found
+
+    def _network(self, point: Sequence[NDArray], state: Sequence[NDArray]) -> Network:
+        values = {self.program.input: self.x}
+        return Network(self.program, self.space, point, state, values, BYTES // 3)
 
     def _times(self, k: int) -> list[float]:
         """Where along a leg is solved."""
@@ -244,39 +244,40 @@ class _Walk:
         step, calls = self.steps[k], self.program.calls
         if not times:
             return []
-        while self.reached < step.begin:
-            self._advance_front()
+        for number in range(self.reached, step.begin):
+            self.front.run(number)
+        self.reached = step.begin
+        self.front.settle(step.begin)
         states = self.state, self.state
         straight = self._straight(k, (self.point, self._moved_end(step)), states, step.moved)
         call, layer = calls[step.linear], self.layers[step.linear]
         products = None
-        if step.begin == step.linear and self.how.refit:
+        count = straight.coefficient_functions[layer.kernel].num_control_points
+        held = 4 * (count + 1) * self.program.size(call.outputs) * len(self.x)
+        if step.begin == step.linear and self.how.refit and held <= self.front.limit:
             arrays = straight.control_points
-            count = straight.coefficient_functions[layer.kernel].num_control_points
             products = [
-                self.front.linear(layer, call, arrays[j][layer.kernel], None) for j in range(count)
+                self.front.linear(layer, call, arrays[j][layer.kernel]) for j in range(count)
             ]
         points = []
         for time in times:
-            network = Network(self.space, straight(time), self.state, self.front.values)
+            network = self.front.at(straight(time), self.state)
             found: dict[int, NDArray] = {}
             for number in range(step.begin, max(step.consumers) + 1):
                 call = calls[number]
                 if number == step.linear and products is not None:
                     coefficients = straight.coefficients(time)[layer.kernel]
                     bias = None if layer.bias is None else network.point[layer.bias]
-                    network.activate(call, mixture(products, coefficients, layer.spread(bias)))
-                elif number in self.layers:
-                    if number in step.consumers and not self._is_over(k, number, time):
-                        solve = functools.partial(self._solve, k, number, network, time)
-                        put(self.layers[number], network, self.solutions.next(solve))
-                        found |= {v: np.array(network.point[v]) for v in self._own(number)}
-                        bar.add(1)
-                    if number != max(step.consumers):
-                        network.activate(call, network.own_linear(self.layers[number], call))
-                else:
-                    network.run(call, measure=True)
-                network.forget(self.program, number)
+                    network.pass_with(call, mixture(products, coefficients, layer.spread(bias)))
+                    continue
+                if number in step.consumers and not self._is_over(k, number, time):
+                    network.settle(number)
+                    solve = functools.partial(self._solve, k, number, network, time)
+                    put(self.layers[number], network, self.solutions.next(solve))
+                    found |= {v: np.array(network.point[v]) for v in self._own(number)}
+                    bar.add(1)
+                if number != max(step.consumers):
+                    network.run(number, measure=True)
             points.append(found)
             if time == 1.0:
                 self.state = [np.array(array) for array in network.state]
@@ -298,12 +299,6 @@ class _Walk:
             point[number] = self.end[number]
         return point
 
-    def _advance_front(self) -> None:
-        call = self.program.calls[self.reached]
-        self.front.run(call)
-        self.front.forget(self.program, self.reached)
-        self.reached += 1
-
     def _solve(self, k: int, number: int, network: Network, time: float) -> NDArray[np.float64]:
         """Kernel and bias of one layer that reads what moves."""
         call, layer = self.program.calls[number], self.layers[number]
@@ -318,12 +313,11 @@ class _Walk:
             prior = (1 - time) * prior + time * self._matrix(layer, self.end)
         ridge = 0.0 if self.how.pseudo_inverse else self.how.ridge
         equations = equations_of(prior, ridge, call)
-        x = network.values[call.inputs[0]]
-        for n, part in enumerate(blocks(len(x))):
+        for n, features in enumerate(network.features(layer, call)):
             goal: Any = self.goals[number][n]
             if share:
                 goal = (1 - share) * goal + share * self.end_goal[n]
-            equations.add(layer.features(x[part], part.start), goal)
+            equations.add(features, goal)
         return equations.solve()
 
     @staticmethod

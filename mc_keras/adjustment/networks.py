@@ -1,4 +1,4 @@
-"""Networks at several points of weight space, run call by call on all examples at once."""
+"""Networks at several points of weight space, run over all examples in blocks, call by call."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -13,29 +13,56 @@ from mc_keras.weight_space import WeightSpace
 
 # Examples that go through a layer at once.
 BATCH = 500
-# Bytes of activations that may be held, those around one call in each network.
-_BYTES = 4 * 2**30
+# Bytes of activations that are held, in all networks together.
+BYTES = 4 * 2**30
 
 Values = dict[int, NDArray]
 
 
 class Network:
-    """A network at one point: its weights, its state and its activations so far.
+    """A network at one point: its weights, its state, and how far it has been run.
+
+    Running it does no work: calls wait until something is asked for, and are then made block by
+    block, from the activations that are held. `settle` holds those at the place that was reached,
+    if they fit into memory; where they do not, the calls since the last such place are made again
+    for every question. So memory does not grow with the number of examples.
 
     Args:
+        program: The calls of the architecture.
         space: Weight space of the architecture.
         point: Arrays aligned with `space.variables`.
         state: Arrays aligned with `space.state_variables`.
         values: Activations of all examples, by slot.
+        limit: Bytes that may be held.
     """
 
     def __init__(
-        self, space: WeightSpace, point: Sequence[Any], state: Sequence[Any], values: Values
+        self,
+        program: Program,
+        space: WeightSpace,
+        point: Sequence[Any],
+        state: Sequence[Any],
+        values: Values,
+        limit: int = BYTES,
     ):
+        self.program = program
         self.space = space
         self.point = [keras.ops.convert_to_tensor(array) for array in point]
         self.state = [keras.ops.convert_to_tensor(array) for array in state]
         self.values = dict(values)
+        self.limit = limit
+        self.waiting: list[Call] = []
+
+    @property
+    def num_examples(self) -> int:
+        """Number of examples."""
+        return len(next(iter(self.values.values())))
+
+    def at(self, point: Sequence[Any], state: Sequence[Any]) -> "Network":
+        """A network run as far as this one, with other weights for the calls to come."""
+        other = Network(self.program, self.space, point, state, self.values, self.limit)
+        other.waiting = list(self.waiting)
+        return other
 
     def set(self, variable: int, array: NDArray) -> None:
         """Change one variable."""
@@ -43,47 +70,96 @@ class Network:
             array, dtype=self.space.variables[variable].dtype
         )
 
-    def run(self, call: Call, *, measure: bool = False) -> None:
-        """Compute the outputs of a call.
+    def run(self, position: int, *, measure: bool = False) -> None:
+        """Pass a call; its weights must not change after this.
 
         Args:
-            call: The call.
+            position: Number of the call.
             measure: Whether batch-norm layers first measure their statistics, over all examples.
         """
+        call = self.program.calls[position]
         if measure and isinstance(call.op, keras.layers.BatchNormalization) and call.op.trainable:
+            self.settle(position)
             self._measure(call)
-        size = max((len(self.values[n]) for n in call.inputs), default=1)
-        outputs = _in_blocks(lambda part: keras.tree.flatten(self._outputs(call, part)), size)
-        self.values.update(zip(call.outputs, outputs, strict=True))
+        self.waiting.append(call)
 
-    def linear(self, layer: LinearLayer, call: Call, kernel: Any, bias: Any) -> NDArray:
-        """What the activation of a linear layer is given, with any kernel and bias."""
-        x = self.values[call.inputs[0]]
-        kernel = keras.ops.convert_to_tensor(kernel, "float32")
-        bias = None if bias is None else keras.ops.convert_to_tensor(bias, "float32")
-        return _in_blocks(lambda part: [layer.linear(x[part], kernel, bias)], len(x))[0]
+    def settle(self, position: int) -> None:
+        """Hold what calls from `position` on will read, if that fits, and the input."""
+        if not self.waiting:
+            return
+        live = self.program.live(position)
+        if 4 * self.program.size(live) * self.num_examples > self.limit:
+            return
+        kept = {self.program.input, *live}
+        ready = {n: array for n, array in self.values.items() if n in kept}
+        missing = [n for n in live if n not in ready]
+        held = self._in_blocks(lambda part: self.block(part, missing), missing)
+        self.values, self.waiting = ready | held, []
 
-    def own_linear(self, layer: LinearLayer, call: Call) -> NDArray:
-        """The same with the network's own weights."""
+    def block(self, part: slice, wanted: Sequence[int]) -> Values:
+        """Activations of a block of examples, by slot; those wanted, and those on the way."""
+        needed, calls = set(wanted) - self.values.keys(), []
+        for call in reversed(self.waiting):
+            if needed & set(call.outputs):
+                calls.append(call)
+                needed = (needed - set(call.outputs)) | (set(call.inputs) - self.values.keys())
+        values = {n: array[part] for n, array in self.values.items()}
+        for call in reversed(calls):
+            outputs = keras.tree.flatten(self._outputs(call, values))
+            values.update(zip(call.outputs, map(np.asarray, outputs), strict=True))
+        return values
+
+    def value(self, slot: int) -> NDArray:
+        """Activations of all examples."""
+        return self._in_blocks(lambda part: self.block(part, [slot]), [slot])[slot]
+
+    def features(self, layer: LinearLayer, call: Call) -> Iterator[NDArray]:
+        """What a linear layer reads, in rows, block by block."""
+        for part in blocks(self.num_examples):
+            yield layer.features(self.block(part, call.inputs)[call.inputs[0]], part.start)
+
+    def rows(self, layer: LinearLayer, call: Call) -> list[NDArray]:
+        """What the activation of a linear layer is given, in rows, block by block."""
         bias = None if layer.bias is None else self.point[layer.bias]
-        return self.linear(layer, call, self.point[layer.kernel], bias)
+        rows = []
+        for part in blocks(self.num_examples):
+            x = self.block(part, call.inputs)[call.inputs[0]]
+            rows.append(layer.targets(layer.linear(x, self.point[layer.kernel], bias), part.start))
+        return rows
 
-    def activate(self, call: Call, before: NDArray) -> None:
-        """Set the output of a linear layer from what its activation is given, which it replaces."""
+    def linear(self, layer: LinearLayer, call: Call, kernel: Any) -> NDArray:
+        """The same for all examples, with any kernel and no bias, as the layer shapes it."""
+        kernel = keras.ops.convert_to_tensor(kernel, "float32")
+
+        def outputs(part: slice) -> Values:
+            x = self.block(part, call.inputs)[call.inputs[0]]
+            return {0: np.asarray(layer.linear(x, kernel, None))}
+
+        return self._in_blocks(outputs, [0])[0]
+
+    def pass_with(self, call: Call, before: NDArray) -> None:
+        """Pass a linear layer, given what its activation is given, an array that it takes over."""
         activation = call.op.activation
         if activation is not keras.activations.linear:
             for part in blocks(len(before)):
                 before[part] = activation(before[part])
         self.values[call.outputs[0]] = before
 
-    def forget(self, program: Program, position: int) -> None:
-        """Drop the activations that no call after this one reads."""
-        for number in [n for n in self.values if program.last_use.get(n, -1) <= position]:
-            del self.values[number]
+    def _in_blocks(self, function: Callable[[slice], Values], slots: Sequence[int]) -> Values:
+        """Values of `function` for the blocks of all examples, in arrays that are written once."""
+        whole: Values = {}
+        for part in blocks(self.num_examples):
+            values = function(part)
+            for slot in slots:
+                if slot not in whole:
+                    shape = (self.num_examples, *values[slot].shape[1:])
+                    whole[slot] = np.empty(shape, values[slot].dtype)
+                whole[slot][part] = values[slot]
+        return whole
 
-    def _outputs(self, call: Call, part: slice) -> Any:
+    def _outputs(self, call: Call, values: Values) -> Any:
         def fill(argument: Any) -> Any:
-            return self.values[argument.number][part] if isinstance(argument, Slot) else argument
+            return values[argument.number] if isinstance(argument, Slot) else argument
 
         args, kwargs = keras.tree.map_structure(fill, (call.args, call.kwargs))
         if isinstance(call.op, keras.Layer):
@@ -91,35 +167,24 @@ class Network:
         return self.space.at(self.point, lambda: call.op(*args, **kwargs), state=self.state)[0]
 
     def _measure(self, call: Call) -> None:
-        x = self.values[call.inputs[0]]
-        axes = tuple(i for i in range(x.ndim) if i != call.op.axis % x.ndim)
-        count = x.size / x.shape[call.op.axis]
-        mean = sum(np.sum(x[p], axes, dtype="float64") for p in blocks(len(x))) / count
-        shape = [-1 if i == call.op.axis % x.ndim else 1 for i in range(x.ndim)]
-        shift = np.asarray(mean).reshape(shape).astype("float32")
-        squares = sum(
-            np.sum(np.square(x[p] - shift), axes, dtype="float64") for p in blocks(len(x))
-        )
+        """Moments of what a batch-norm layer reads, pooled over blocks in float64."""
+        (slot,) = call.inputs
+        count, mean, squares = 0, np.zeros(()), np.zeros(())
+        for part in blocks(self.num_examples):
+            x = np.moveaxis(self.block(part, [slot])[slot], call.op.axis, -1)
+            x = x.reshape(-1, x.shape[-1])
+            block_mean = x.mean(0, dtype="float64")
+            within = np.sum(np.square(x - block_mean.astype(x.dtype)), 0, dtype="float64")
+            shift, total = block_mean - mean, count + len(x)
+            squares = squares + within + np.square(shift) * count * len(x) / total
+            mean = mean + shift * len(x) / total
+            count = total
         index = {id(v): i for i, v in enumerate(self.space.state_variables)}
         for variable, value in (
             (call.op.moving_mean, mean),
             (call.op.moving_variance, squares / count),
         ):
             self.state[index[id(variable)]] = keras.ops.convert_to_tensor(value, variable.dtype)
-
-
-def _in_blocks(function: Callable[[slice], Sequence[Any]], size: int) -> list[NDArray]:
-    """The outputs of `function` for the blocks of a batch, in arrays that are written once."""
-    if size <= BATCH:
-        return [np.array(output) for output in function(slice(0, BATCH))]
-    whole: list[NDArray] = []
-    for part in blocks(size):
-        outputs = [np.asarray(output) for output in function(part)]
-        if not whole:
-            whole = [np.empty((size, *output.shape[1:]), output.dtype) for output in outputs]
-        for array, output in zip(whole, outputs, strict=True):
-            array[part] = output
-    return whole
 
 
 def blocks(size: int) -> Iterator[slice]:
@@ -148,36 +213,13 @@ def mixture(products: Sequence[NDArray], coefficients: Sequence[float], bias: An
 
 
 def num_affordable(program: Program, num_networks: int) -> int:
-    """Examples whose activations fit into memory, for so many networks at once."""
-    per_example = 4 * program.largest_shape() * num_networks
-    return max(BATCH, _BYTES // per_example // BATCH * BATCH)
+    """Examples whose activations can be held, for so many networks at once."""
+    per_example = 4 * program.most_held() * num_networks
+    return max(BATCH, BYTES // max(per_example, 1) // BATCH * BATCH)
 
 
-def same_inputs(call: Call, networks: Sequence[Network]) -> bool:
-    """Whether a call reads the very same activations in all networks."""
-    first, *others = networks
-    return all(n.values[i] is first.values[i] for n in others for i in call.inputs)
-
-
-def run_all(call: Call, networks: Sequence[Network], measured: Sequence[Network]) -> None:
-    """A call in several networks; done once where inputs and weights are the same.
-
-    Args:
-        call: The call.
-        networks: All networks.
-        measured: Those whose batch-norm statistics are measured.
-    """
-    first, *others = networks
-    if same_inputs(call, networks) and _same_weights(call, networks):
-        first.run(call)
-        for network in others:
-            network.values.update({n: first.values[n] for n in call.outputs})
-        return
-    for network in networks:
-        network.run(call, measure=any(network is m for m in measured))
-
-
-def _same_weights(call: Call, networks: Sequence[Network]) -> bool:
+def same_weights(call: Call, networks: Sequence[Network]) -> bool:
+    """Whether a call has the very same weights in all networks."""
     first, *others = networks
     if not call.weights:
         return True

@@ -2,7 +2,8 @@
 
 import bisect
 import dataclasses
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import keras
@@ -123,12 +124,31 @@ class Program:
         """Which of the linear layers a call moves with: the one before it, or the first."""
         return max(bisect.bisect_right(self.linear, number) - 1, 0)
 
-    def largest_shape(self) -> int:
-        """Most numbers for one example in the tensors around one call."""
-        return max(
-            sum(_size(self._shapes[n]) for n in (*call.inputs, *call.outputs))
-            for call in self.calls
-        )
+    def live(self, position: int) -> list[int]:
+        """Slots that are there before a call and read by it or later ones, but for the input."""
+        return [
+            number
+            for call in self.calls[:position]
+            for number in call.outputs
+            if self.last_use.get(number, -1) >= position
+        ]
+
+    def size(self, slots: Iterable[int]) -> int:
+        """How many numbers one example has in some slots."""
+        return sum(_size(self._shapes[number]) for number in slots)
+
+    def most_held(self) -> int:
+        """Most numbers of one example that are held at once, on the way from one place to the next.
+
+        Places are linear layers and batch norm, whose statistics may be measured.
+        """
+        places = [
+            number
+            for number, call in enumerate(self.calls)
+            if number in self.linear or isinstance(call.op, keras.layers.BatchNormalization)
+        ]
+        held = [set(self.live(place)) for place in places]
+        return max((self.size(a | b) for a, b in itertools.pairwise([set(), *held])), default=0)
 
 
 def is_adjustable(model: keras.Model) -> bool:

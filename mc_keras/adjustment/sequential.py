@@ -14,13 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mc_keras.adjustment.linear_layers import LinearLayer
-from mc_keras.adjustment.networks import (
-    BATCH,
-    Network,
-    num_affordable,
-    run_all,
-    same_inputs,
-)
+from mc_keras.adjustment.networks import BATCH, BYTES, Network, num_affordable, same_weights
 from mc_keras.adjustment.program import Program
 from mc_keras.adjustment.solutions import Solutions
 from mc_keras.adjustment.solvers import Solver, put
@@ -50,6 +44,7 @@ def solve_along(
     solver: Solver,
     *,
     stagger: float = 0.0,
+    num_examples: int | None = None,
     num_positions: int = 16,
     seed: int = 0,
     solutions: Solutions | None = None,
@@ -63,10 +58,12 @@ def solve_along(
         base: Path between the ends that gives the weights that are not solved for, and those to
             start from.
         positions: Where to solve.
-        x: Inputs of shape `(N, ...)`; as many of the first as fit into memory are used.
+        x: Inputs of shape `(N, ...)`.
         solver: How.
         stagger: How far the layers go one after the other: 0, all at once; 1, each when the one
             before it is done.
+        num_examples: How many of the first examples are used; if not given, as many as can be held
+            in memory. Of more, the activations are computed again for each layer.
         num_positions: Most output positions of a convolution that are used of each example.
         seed: Of the choice of positions.
         solutions: What an earlier run has solved.
@@ -78,7 +75,7 @@ def solve_along(
     space, solutions = base.space, solutions or Solutions()
     program = Program(space.model)
     variables = {id(v): i for i, v in enumerate(space.variables)}
-    x = x[: num_affordable(program, 3)]
+    x = x[: num_affordable(program, 3) if num_examples is None else num_examples]
     at_once = max(1, num_affordable(program, 1) // max(len(x), BATCH) - 2)
     linear = program.linear
     owners = _owners(program, variables)
@@ -86,40 +83,42 @@ def solve_along(
     points, solved = [], set[int]()
     for first in range(0, len(positions), at_once):
         ts = positions[first : first + at_once]
-        values = {program.input: x}
-        a, b = (Network(space, base(t), base.state(t), values) for t in (0.0, 1.0))
         shares = [_shares(t, len(linear), stagger) for t in ts]
+        a = Network(program, space, base(0.0), base.state(0.0), {program.input: x})
+        a.limit = BYTES // (2 + len(ts))
+        b = a.at(base(1.0), base.state(1.0))
         between = [
-            Network(space, _mixed(base, owners, share), base.state(t), values)
+            a.at(_mixed(base, owners, share), base.state(t))
             for t, share in zip(ts, shares, strict=True)
         ]
         rng = np.random.default_rng(seed)
         everyone = [a, b, *between]
+        # Slots that are the same in all networks.
+        common = {program.input}
         for position, call in enumerate(program.calls):
-            if position not in linear:
-                run_all(call, everyone, between)
-            else:
+            same = common.issuperset(call.inputs)
+            if position in linear:
                 layer = LinearLayer(call.op, variables, call.shape, num_positions, rng)
                 is_last = call.outputs[0] == program.output
-                solves = solver.solves_first or not same_inputs(call, everyone)
+                solves = solver.solves_first or not same
                 solves &= solver.solves_outputs or not is_last
-                outputs = [network.own_linear(layer, call) for network in (a, b)]
+                for network in everyone if solves else ():
+                    network.settle(position)
+                ends = [network.rows(layer, call) for network in (a, b)] if solves else []
                 for share, network in zip(shares, between, strict=True):
                     if solves:
                         own = share[linear.index(position)]
-                        solve = functools.partial(solver, layer, call, network, outputs, own)
+                        solve = functools.partial(solver, layer, call, network, ends, own)
                         put(layer, network, solutions.next(solve))
-                    if not is_last:
-                        network.activate(call, network.own_linear(layer, call))
                     bar.add(1)
                 if solves:
                     solved |= {layer.kernel} | ({layer.bias} if layer.bias is not None else set())
                 if is_last:
                     break
-                for network, before in zip((a, b), outputs, strict=True):
-                    network.activate(call, before)
+            elif same and same_weights(call, everyone):
+                common |= set(call.outputs)
             for network in everyone:
-                network.forget(program, position)
+                network.run(position, measure=any(network is n for n in between))
         points += [[np.array(array) for array in network.point] for network in between]
     windows = [_window(k, len(linear), stagger) for k in owners]
     return Sequential(points, sorted(solved), windows)

@@ -7,9 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mc_keras.adjustment.linear_layers import LinearLayer
-from mc_keras.adjustment.networks import Network, blocks
+from mc_keras.adjustment.networks import Network
 from mc_keras.adjustment.normal_equations import NormalEquations
 from mc_keras.adjustment.program import Call
+
+# Rows of features or outputs, block by block.
+Rows = Sequence[NDArray]
 
 
 class Solver(abc.ABC):
@@ -25,7 +28,7 @@ class Solver(abc.ABC):
 
     @abc.abstractmethod
     def __call__(
-        self, layer: LinearLayer, call: Call, network: Network, ends: Sequence[NDArray], t: float
+        self, layer: LinearLayer, call: Call, network: Network, ends: Sequence[Rows], t: float
     ) -> NDArray[np.float64]:
         """Kernel and bias of a layer, as `LinearLayer.matrix` has them.
 
@@ -33,7 +36,7 @@ class Solver(abc.ABC):
             layer: The layer.
             call: Its call.
             network: The network, at `t`.
-            ends: What the activation of the layer is given in the two ends.
+            ends: What the activation of the layer is given in the two ends, in rows.
             t: Position.
         """
 
@@ -55,14 +58,12 @@ class LeastSquares(Solver):
         self.ridge = ridge
 
     def __call__(
-        self, layer: LinearLayer, call: Call, network: Network, ends: Sequence[NDArray], t: float
+        self, layer: LinearLayer, call: Call, network: Network, ends: Sequence[Rows], t: float
     ) -> NDArray[np.float64]:
         """See the base class."""
-        x = network.values[call.inputs[0]]
         equations = equations_of(own_matrix(layer, network), self.ridge, call)
-        for part in blocks(len(x)):
-            start, end = (layer.targets(array[part], part.start) for array in ends)
-            equations.add(layer.features(x[part], part.start), (1 - t) * start + t * end)
+        for features, start, end in zip(network.features(layer, call), *ends, strict=True):
+            equations.add(features, (1 - t) * start + t * end)
         return equations.solve()
 
 
@@ -98,11 +99,11 @@ class Rescaling(Solver):
     solves_outputs = False
 
     def __call__(
-        self, layer: LinearLayer, call: Call, network: Network, ends: Sequence[NDArray], t: float
+        self, layer: LinearLayer, call: Call, network: Network, ends: Sequence[Rows], t: float
     ) -> NDArray[np.float64]:
         """See the base class."""
-        mean, deviation = _moments(layer, network.own_linear(layer, call))
-        start, end = (_moments(layer, array) for array in ends)
+        mean, deviation = _moments(network.rows(layer, call))
+        start, end = map(_moments, ends)
         wanted_mean, wanted = (
             (1 - t) * first + t * second for first, second in zip(start, end, strict=True)
         )
@@ -117,8 +118,7 @@ class Rescaling(Solver):
         return matrix
 
 
-def _moments(layer: LinearLayer, outputs: NDArray) -> tuple[NDArray, NDArray]:
-    rows = [layer.targets(outputs[part], part.start) for part in blocks(len(outputs))]
+def _moments(rows: Rows) -> tuple[NDArray, NDArray]:
     count = sum(len(r) for r in rows)
     mean = sum(r.sum(0, dtype="float64") for r in rows) / count
     squares = sum(np.sum(np.square(r - mean), 0, dtype="float64") for r in rows)

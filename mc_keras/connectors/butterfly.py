@@ -44,6 +44,7 @@ class Butterfly(LayerByLayer):
             refit=False,
             arc=isinstance(self.base, Arc),
             ridge=self.ridge,
+            num_examples=self.num_examples,
             num_positions=self.num_positions,
             seed=seed,
         )

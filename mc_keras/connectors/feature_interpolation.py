@@ -26,8 +26,8 @@ class FeatureInterpolation(SolvedAtKnots):
             feature.
         num_positions: Most output positions of a convolution that are used of each example, drawn
             at random.
-        num_examples: Number of examples, from the first on; if not given, as many as fit into 4
-            GiB of activations.
+        num_examples: Number of examples, from the first on; if not given, as many as 4 GiB hold the
+            activations of. More take no more memory, but longer: activations are computed again.
 
     Raises:
         TypeError: If `base` is another connector.

@@ -80,7 +80,7 @@ class LayerByLayer(Connector):
             space,
             (a.read(), b.read()),
             (a.read_state(), b.read_state()),
-            data[0][: self.num_examples],
+            data[0],
             self.stepwise(job.seed),
             solutions=job.solutions,
             verbose=job.verbose,

@@ -74,9 +74,10 @@ class SolvedAtKnots(Connector):
         solution = solve_along(
             base,
             positions,
-            data[0][: self.num_examples],
+            data[0],
             self.solver(),
             stagger=self.stagger,
+            num_examples=self.num_examples,
             num_positions=self.num_positions,
             seed=job.seed,
             solutions=job.solutions,

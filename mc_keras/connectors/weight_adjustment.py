@@ -31,8 +31,8 @@ class WeightAdjustment(LayerByLayer):
         pseudo_inverse: Solve by the plain pseudo-inverse instead, without a ridge, as in the paper.
         num_positions: Most output positions of a convolution that are used of each example, drawn
             at random.
-        num_examples: Number of examples, from the first on; if not given, as many as fit into 4
-            GiB of activations.
+        num_examples: Number of examples, from the first on; if not given, as many as 4 GiB hold the
+            activations of. More take no more memory, but longer: activations are computed again.
 
     Raises:
         TypeError: If `base` is another connector.
@@ -77,6 +77,7 @@ class WeightAdjustment(LayerByLayer):
             num_breakpoints=self.num_breakpoints,
             ridge=self.ridge,
             pseudo_inverse=self.pseudo_inverse,
+            num_examples=self.num_examples,
             num_positions=self.num_positions,
             seed=seed,
         )

@@ -5,34 +5,36 @@ import numpy as np
 import pytest
 from keras import layers as L
 
-from mc_keras.adjustment.networks import Network
+from mc_keras.adjustment.networks import BYTES, Network
 from mc_keras.adjustment.program import Program
 from mc_keras.batch_norm import estimate_batch_norm
 from mc_keras.weight_space import WeightSpace
 from tests.adjustment.networks import NETWORKS, pair
 
 
+@pytest.mark.parametrize("limit", [0, BYTES])
 @pytest.mark.parametrize("name", NETWORKS)
-def test_calls_one_by_one_give_the_outputs_of_the_model(name):
+def test_calls_one_by_one_give_the_outputs_of_the_model(name, limit):
     model, _, x = pair(NETWORKS[name], examples=700)
     space = WeightSpace(model)
     program = Program(model)
-    network = Network(space, space.read(), space.read_state(), {program.input: x})
-    for position, call in enumerate(program.calls):
-        network.run(call)
-        network.forget(program, position)
+    network = Network(program, space, space.read(), space.read_state(), {program.input: x}, limit)
+    for position in range(len(program.calls)):
+        network.run(position)
+        network.settle(position + 1)
     expected = model.predict(x, verbose=0)
-    np.testing.assert_allclose(network.values[program.output], expected, atol=1e-5)
-    assert list(network.values) == [program.output]
+    np.testing.assert_allclose(network.value(program.output), expected, atol=1e-5)
+    assert set(network.values) == ({program.input, program.output} if limit else {program.input})
 
 
-def test_batch_norm_is_measured_over_all_examples():
+@pytest.mark.parametrize("limit", [0, BYTES])
+def test_batch_norm_is_measured_over_all_examples(limit):
     model, _, x = pair(NETWORKS["convolutions"], examples=700)
     space = WeightSpace(model)
     program = Program(model)
-    network = Network(space, space.read(), space.read_state(), {program.input: x})
-    for call in program.calls:
-        network.run(call, measure=True)
+    network = Network(program, space, space.read(), space.read_state(), {program.input: x}, limit)
+    for position in range(len(program.calls)):
+        network.run(position, measure=True)
     expected = estimate_batch_norm(space, space.read(), x, batch_size=700)
     for found, wanted in zip(network.state, expected, strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-6)

@@ -68,19 +68,17 @@ def test_rescaled_units_have_the_moments_between_those_of_the_ends(name):
     spaces = WeightSpace(a), WeightSpace(b)
     states = [(s.read(), s.read_state()) for s in spaces]
     networks = [
-        Network(path.space, point, state, {program.input: x})
+        Network(program, path.space, point, state, {program.input: x})
         for point, state in (*states, (path(0.25), path.state(0.25)))
     ]
     for number, call in enumerate(program.calls):
         for network in networks:
-            network.run(call, measure=network is networks[2])
+            network.run(number, measure=network is networks[2])
         if number not in program.linear or call.outputs[0] == program.output:
             continue
         if call.op.activation is not keras.activations.linear:
             continue
-        outputs = [
-            n.values[call.outputs[0]].reshape(-1, call.op.kernel.shape[-1]) for n in networks
-        ]
+        outputs = [n.value(call.outputs[0]).reshape(-1, call.op.kernel.shape[-1]) for n in networks]
         deviations = [o.std(0) for o in outputs]
         np.testing.assert_allclose(
             deviations[2], 0.75 * deviations[0] + 0.25 * deviations[1], rtol=1e-3
@@ -109,6 +107,24 @@ def test_staggered_layers_move_one_after_the_other():
         assert np.mean((found - hidden) ** 2) < np.mean((worse - hidden) ** 2)
     np.testing.assert_allclose(path(0.125)[0], (ends[0][0] + ends[1][0]) / 2, atol=1e-6)
     np.testing.assert_array_equal(path(0.6)[0], path(0.9)[0])
+
+
+@pytest.mark.parametrize("name", ["convolutions", "residual", "nested"])
+@pytest.mark.parametrize(
+    "connector",
+    [FeatureInterpolation(num_knots=4), Repair(num_knots=4), WeightAdjustment(num_breakpoints=3)],
+    ids=lambda connector: connector.name,
+)
+def test_activations_that_are_not_held_are_computed_again(name, connector, monkeypatch):
+    a, b, x = pair(NETWORKS[name], examples=600)
+    connector.num_examples = 600
+    held = mc.connect(a, b, connector, data_for(x))
+    for module in ("sequential", "layerwise"):
+        monkeypatch.setattr(f"mc_keras.adjustment.{module}.BYTES", 0)
+    again = mc.connect(a, b, connector, data_for(x))
+    for t in (0.2, 0.5, 0.8):
+        for v, w in zip(held(t), again(t), strict=True):
+            np.testing.assert_allclose(v, w, atol=1e-4)
 
 
 def test_many_positions_at_once_or_one_by_one_are_the_same(monkeypatch):
