@@ -1,4 +1,4 @@
-"""Lists, fetches, verifies, trains and packs the zoo's pairs of trained networks.
+r"""Lists, fetches, verifies, trains and packs the zoo's trained pairs and connection models.
 
     mc-zoo list
     mc-zoo info fc_digits
@@ -6,14 +6,18 @@
     mc-zoo verify fc_digits
     mc-zoo train fc_digits --zoo=my_zoo
     mc-zoo add --start=runs/fc_digits/seed0 --end=runs/fc_digits/seed1 --zoo=my_zoo
+    mc-zoo add --connection=runs/fc1_digits/rnvp_flow \
+        --held_out=runs/fc1_digits/30-35.networks --zoo=my_zoo
 
-list      names the pairs, with their size and test accuracies.
-info      shows the card of a pair: networks, data, training, files, licence.
-fetch     brings the files of pairs (default: all) into the cache, or as a whole into --zoo.
-verify    checks files, rebuilds the networks of pairs (default: all), evaluates them again and
-          compares with the manifest; ends with exit code 1 if anything differs.
+list      names the entries, pairs and connection models, with their size and test accuracies.
+info      shows the card of an entry: networks, data, training, files, licence.
+fetch     brings the files of entries (default: all) into the cache, or as a whole into --zoo.
+verify    checks files, rebuilds what they hold (default: all), evaluates it again and compares
+          with the manifest; ends with exit code 1 if anything differs. Connection models are
+          evaluated on the path between the two networks of the zoo's pair of their recipe.
 train     trains both ends of a recipe, in runs/RECIPE/seedSEED, and adds them to --zoo.
-add       adds two runs of mc-train to --zoo.
+add       adds to --zoo two runs of mc-train, or a connection model that it trained with the
+          networks that it was not trained on, the two of a pair one after the other.
 
 A folder made by --zoo is a source for --source and mc.zoo.load_pair, and served by any file
 server, a base URL for MC_KERAS_ZOO_URL.
@@ -36,8 +40,12 @@ _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of TFDS data sets.")
 _EPOCHS = flags.DEFINE_integer("epochs", None, "train: not the recipe's number.", lower_bound=1)
 _START = flags.DEFINE_string("start", None, "add: folder of the run that is the start.")
 _END = flags.DEFINE_string("end", None, "add: folder of the run that is the end.")
-_DESCRIPTION = flags.DEFINE_string("description", None, "add, train: one line on the pair.")
-_NOTES = flags.DEFINE_string("notes", None, "add, train: what a user should know besides.")
+_CONNECTION = flags.DEFINE_string("connection", None, "add: folder of a connection model's run.")
+_HELD_OUT = flags.DEFINE_string("held_out", None, "add: file of networks to measure it on.")
+_DESCRIPTION = flags.DEFINE_string("description", None, "add, train: one line on the entry.")
+_NOTES = flags.DEFINE_string(
+    "notes", None, "add, train: what users of the pair should know besides."
+)
 
 
 def main(argv: Sequence[str]) -> int | None:
@@ -73,14 +81,13 @@ def _list(names: Sequence[str]) -> None:
 
 def _info(names: Sequence[str]) -> None:
     from mc_keras.zoo.card import card_text, connection_card_text
-    from mc_keras.zoo.manifest import manifest_of
+    from mc_keras.zoo.manifest import Entry, manifest_of
 
     manifest = manifest_of(_SOURCE.value)
     for name in names or [*manifest.entries, *manifest.connections]:
-        if name in manifest.connections:
-            print(connection_card_text(manifest.connections[name]))
-        else:
-            print(card_text(manifest[name]))
+        entry = manifest.find(name)
+        is_pair = isinstance(entry, Entry)
+        print(card_text(entry) if is_pair else connection_card_text(entry))
 
 
 def _fetch(names: Sequence[str]) -> None:
@@ -90,7 +97,7 @@ def _fetch(names: Sequence[str]) -> None:
 
     manifest = manifest_of(_SOURCE.value)
     names = list(names) or [*manifest.entries, *manifest.connections]
-    entries = [manifest.connections.get(name) or manifest[name] for name in names]
+    entries = [manifest.find(name) for name in names]
     if _ZOO.value is not None:
         mirror(names, _ZOO.value, _SOURCE.value)
         return
@@ -103,17 +110,24 @@ def _verify(names: Sequence[str]) -> int:
     from mc_keras.zoo.manifest import manifest_of
 
     manifest = manifest_of(_SOURCE.value)
-    entries = [manifest[name] for name in names or manifest.entries]
+    names = names or [*manifest.entries, *manifest.connections]
+    entries = [manifest.find(name) for name in names]
 
     from mc_keras.zoo.verification import verify
 
     agree = []
     for entry in entries:
-        for c in verify(entry.name, _SOURCE.value, _DATA_DIR.value):
+        comparisons = verify(entry.name, _SOURCE.value, _DATA_DIR.value)
+        if not comparisons:
+            print(
+                f"{entry.name}  only the file could be checked, as the model was not measured "
+                f"on a pair {entry.recipe!r} that this zoo has."
+            )
+        for c in comparisons:
             agree.append(c.agrees)
             numbers = f"{c.expected:.6f}  measured {c.measured:.6f}"
             verdict = "ok" if c.agrees else "DIFFERS"
-            print(f"{entry.name}  {c.role:5}  {c.metric:14}  {numbers}  {verdict}")
+            print(f"{entry.name}  {c.role:5}  {c.metric:20}  {numbers}  {verdict}")
     print(f"{agree.count(False)} of {len(agree)} numbers differ from the manifest.")
     return 0 if all(agree) else 1
 
@@ -136,7 +150,22 @@ def _train(names: Sequence[str]) -> None:
 
 def _add(names: Sequence[str]) -> None:
     _refuse(names, "add")
-    _pack(*(_required(flag, "add") for flag in (_ZOO, _START, _END)))
+    of_pairs = [flag for flag in (_START, _END, _NOTES) if flag.value is not None]
+    of_connections = [flag for flag in (_CONNECTION, _HELD_OUT) if flag.value is not None]
+    if of_pairs and of_connections:
+        raise ValueError(
+            "add takes either a pair, by --start, --end and --notes, or a connection model, by "
+            f"--connection and --held_out, received --{of_pairs[0].name} and "
+            f"--{of_connections[0].name}; add them one after the other."
+        )
+    if of_connections:
+        _pack_connection(
+            _required(_ZOO, "add"),
+            _required(_CONNECTION, "add"),
+            _required(_HELD_OUT, "add", "FILE"),
+        )
+    else:
+        _pack(*(_required(flag, "add") for flag in (_ZOO, _START, _END)))
 
 
 def _pack(zoo: str, start: str, end: str) -> None:
@@ -154,14 +183,24 @@ def _pack(zoo: str, start: str, end: str) -> None:
     print(card_text(entry))
 
 
+def _pack_connection(zoo: str, run: str, held_out: str) -> None:
+    from mc_keras.zoo.card import connection_card_text
+    from mc_keras.zoo.connection_packing import add_connection
+
+    entry = add_connection(
+        zoo, run, held_out, description=_DESCRIPTION.value, data_dir=_DATA_DIR.value
+    )
+    print(connection_card_text(entry))
+
+
 def _refuse(names: Sequence[str], action: str) -> None:
     if names:
         raise ValueError(f"{action} takes no names, received {names[0]!r}.")
 
 
-def _required(flag: flags.FlagHolder, action: str) -> str:
+def _required(flag: flags.FlagHolder, action: str, value: str = "FOLDER") -> str:
     if flag.value is None:
-        raise ValueError(f"{action} needs --{flag.name}=FOLDER.")
+        raise ValueError(f"{action} needs --{flag.name}={value}.")
     return flag.value
 
 

@@ -101,6 +101,7 @@ def connection_card_text(entry: ConnectionEntry) -> str:
             f"{100 * entry.metrics['test_worst_accuracy']:.2f} % of the test images of "
             f"`{entry.dataset}`. Licence of the data: {entry.dataset_license}",
             "",
+            *_on_pair(entry),
             "## Training",
             "",
             f"On {len(entry.seeds)} networks, seeds {', '.join(map(str, entry.seeds))}, by",
@@ -119,10 +120,23 @@ def connection_card_text(entry: ConnectionEntry) -> str:
             "",
             *_table(("file", "bytes", "sha256"), [(file.path, file.size, f"`{file.sha256}`")]),
             "",
-            f"Version {entry.version}. Licence of the weights: {entry.license}.",
+            f"Version {entry.version}. Licence of the weights: {entry.license}. "
+            f"`mc-zoo verify {entry.name}` checks the file.",
             "",
         ]
     )
+
+
+def _on_pair(entry: ConnectionEntry) -> list[str]:
+    if not entry.pair_metrics:
+        return []
+    return [
+        f"Worst accuracy on the path between the two networks of the zoo's pair `{entry.recipe}`: "
+        f"{100 * entry.pair_metrics['train_worst_accuracy']:.2f} % of the training images, "
+        f"{100 * entry.pair_metrics['test_worst_accuracy']:.2f} % of the test images. "
+        f"`mc-zoo verify {entry.name}` measures it again.",
+        "",
+    ]
 
 
 def _measured(entry: Entry, role: str) -> tuple[str, str, str, str]:

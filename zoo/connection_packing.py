@@ -1,5 +1,6 @@
 """Puts trained connection models into a zoo folder: file, card, manifest entry."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -8,10 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from mc_keras.evaluation import evaluate_path
-from mc_keras.flows import Flow, TransportedPath, check_fits, rows_layout
+from mc_keras.flows import Flow
 from mc_keras.storage import atomic_folder, sha256_of_file
-from mc_keras.weight_space import WeightSpace, clone
 from mc_keras.zoo.card import connection_card_text
 from mc_keras.zoo.connection_training import CONNECTION_FILE
 from mc_keras.zoo.connections import read_connection
@@ -21,13 +20,16 @@ from mc_keras.zoo.manifest import (
     FILE_NAME,
     Architecture,
     ConnectionEntry,
+    Manifest,
     WeightsFile,
     load_manifest,
     put_entry,
 )
-from mc_keras.zoo.packing import DATASET_LICENSES
+from mc_keras.zoo.packing import DATASET_LICENSES, check_place
+from mc_keras.zoo.pairs import load_pair
 from mc_keras.zoo.populations import Population, load_population
 from mc_keras.zoo.training import CARD_FILE
+from mc_keras.zoo.verification import measure_connection
 from mc_keras.zoo.weight_files import write_model
 
 # float16 is good enough where it lowers the worst accuracy by no more than 0.05 percentage points.
@@ -46,7 +48,8 @@ def add_connection(
 
     An entry of that name is replaced. The kernels are stored in float16 where that lowers the worst
     accuracy, in the mean over the pairs, by no more than 0.05 percentage points. The accuracies of
-    the entry are those of the file as stored.
+    the entry are those of the file as stored: over the pairs, and, for `mc-zoo verify`, on the
+    zoo's own pair of the recipe and architecture, if the folder has it.
 
     Args:
         zoo: The folder; made, with a manifest, if there is none.
@@ -59,58 +62,69 @@ def add_connection(
         The entry.
 
     Raises:
-        ValueError: If the run is not finished or its file was altered.
+        ValueError: If the run is not finished, its file was altered, the held-out networks are no
+            pairs of its recipe outside its population, or something else has the entry's place in
+            the folder.
         OSError: If the folder cannot be written.
     """
     zoo, run = pathlib.Path(zoo), pathlib.Path(run)
     card = _read_card(run)
     flow = read_connection(run / CONNECTION_FILE)
+    before = load_manifest(zoo) if (zoo / FILE_NAME).exists() else Manifest({})
+    check_place(zoo, flow.name, before.connections)
     pairs = load_population(held_out)
+    _check_held_out(held_out, pairs, card)
     data = load_data(card["networks"]["dataset"], data_dir)
-    before = load_manifest(zoo).connections if (zoo / FILE_NAME).exists() else {}
-    old = before.get(flow.name)
     with atomic_folder(zoo / flow.name) as folder:
         file = folder / CONNECTION_FILE
         metrics = _store(flow, file, pairs, data)
         record = WeightsFile(
             f"{flow.name}/{CONNECTION_FILE}", file.stat().st_size, sha256_of_file(file)
         )
+        old = before.connections.get(flow.name)
         entry = _entry(card, flow, pairs, metrics, record, old, description)
+        entry = measured_on_pair(entry, read_connection(file), zoo, before, data)
         (folder / "README.md").write_text(connection_card_text(entry), encoding="utf-8")
     put_entry(zoo, entry)
     return entry
 
 
-def measure_connection(
-    flow: Flow, pairs: Population, data: DataSet, *, num_points: int = 9
-) -> dict[str, float]:
-    """Worst accuracies on the paths between held-out pairs, in the mean over the pairs."""
-    worst: dict[str, list[float]] = {name: [] for name in CONNECTION_METRICS}
-    for a, b in zip(pairs.networks[::2], pairs.networks[1::2], strict=True):
-        check_fits(flow, a)
-        start, end, space = WeightSpace(a), WeightSpace(b), WeightSpace(clone(a))
-        path = TransportedPath(
-            space,
-            (start.read(), end.read()),
-            flow,
-            rows_layout(space).axes,
-            states=(start.read_state(), end.read_state()),
-        )
-        report = evaluate_path(path, data, num_points, verbose=0)
-        for name in CONNECTION_METRICS:
-            split = name.removesuffix("_worst_accuracy")
-            worst[name].append(report.worst(f"{split}_accuracy"))
-    return {name: float(np.mean(values)) for name, values in worst.items()}
+def measured_on_pair(
+    entry: ConnectionEntry,
+    flow: Flow,
+    zoo: str | os.PathLike[str],
+    manifest: Manifest,
+    data: DataSet,
+) -> ConnectionEntry:
+    """The entry with the accuracies of its flow on the pair of its recipe in a zoo folder.
+
+    It has none if the zoo has no such pair, or one of another architecture.
+    """
+    pair = manifest.entries.get(entry.recipe)
+    if pair is None or pair.architecture != entry.architecture:
+        return dataclasses.replace(entry, pair_metrics={}, pair_digests={})
+    start, end, _ = load_pair(pair.name, zoo)
+    metrics = measure_connection(flow, start, end, data)
+    return dataclasses.replace(entry, pair_metrics=metrics, pair_digests=pair.digests)
 
 
 def _store(flow: Flow, file: pathlib.Path, pairs: Population, data: DataSet) -> dict[str, float]:
-    exact = measure_connection(flow, pairs, data)
+    exact = _mean_over(pairs, flow, data)
     for half_precision in (True, False):
         write_model(flow, file, half_precision=half_precision)
-        stored = measure_connection(read_connection(file), pairs, data)
+        stored = _mean_over(pairs, read_connection(file), data)
         if all(stored[name] >= exact[name] - SAME_ACCURACY for name in CONNECTION_METRICS):
             break
     return {"pairs": len(pairs.networks) / 2, **stored}
+
+
+def _mean_over(pairs: Population, flow: Flow, data: DataSet) -> dict[str, float]:
+    """Worst accuracies on the paths between the two of each pair, in the mean over the pairs."""
+    measured = [
+        measure_connection(flow, start, end, data)
+        for start, end in zip(pairs.networks[::2], pairs.networks[1::2], strict=True)
+    ]
+    return {name: float(np.mean([m[name] for m in measured])) for name in CONNECTION_METRICS}
 
 
 def _entry(
@@ -153,6 +167,27 @@ def _entry(
         created=card["created"],
         versions=card["versions"],
     )
+
+
+def _check_held_out(
+    file: str | os.PathLike[str], pairs: Population, card: Mapping[str, Any]
+) -> None:
+    recipe, seeds = pairs.info["recipe"]["name"], pairs.info["seeds"]
+    if recipe != card["networks"]["name"]:
+        raise ValueError(
+            f"{file} holds networks of the recipe {recipe!r}, the connection model is for "
+            f"{card['networks']['name']!r}; name a file of such networks."
+        )
+    if len(seeds) % 2:
+        raise ValueError(
+            f"Pairs need an even number of networks, {file} holds {len(seeds)}; train another one "
+            "with mc-train --count."
+        )
+    if taught := sorted(set(seeds) & set(card["seeds"])):
+        raise ValueError(
+            f"{file} holds networks that the connection model was trained on, of the seeds "
+            f"{', '.join(map(str, taught))}; name a file of other networks."
+        )
 
 
 def _read_card(run: pathlib.Path) -> dict[str, Any]:

@@ -91,6 +91,11 @@ class Entry:
     versions: Mapping[str, str]
     notes: str = ""
 
+    @property
+    def digests(self) -> dict[str, str]:
+        """SHA-256 digest of each end's weights, by role."""
+        return {role: file.sha256 for role, file in self.files.items()}
+
 
 @dataclasses.dataclass(frozen=True)
 class ConnectionEntry:
@@ -114,6 +119,10 @@ class ConnectionEntry:
         dataset_license: Licence or terms of the data.
         created: Day of the training, `YYYY-MM-DD`.
         versions: Versions of the packages that trained it.
+        pair_metrics: The worst accuracy on the path between the two networks of the zoo's own pair
+            of the recipe, on both splits, which anyone can measure again. Empty if the zoo that it
+            was packed into has no such pair.
+        pair_digests: SHA-256 digest of the weights of each of these two networks, by role.
     """
 
     name: str
@@ -132,6 +141,8 @@ class ConnectionEntry:
     dataset_license: str
     created: str
     versions: Mapping[str, str]
+    pair_metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    pair_digests: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,15 +160,12 @@ class Manifest:
     connections: Mapping[str, ConnectionEntry] = dataclasses.field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Entry:
-        """The entry called `name`; a ValueError that suggests the nearest name if none is."""
-        if name not in self.entries:
-            nearest = difflib.get_close_matches(str(name), self.entries, n=1, cutoff=0.5)
-            hint = f"Did you mean {nearest[0]!r}? " if nearest else ""
-            raise ValueError(
-                f"The zoo has no entry {name!r}. {hint}"
-                f"It has: {', '.join(sorted(self.entries)) or 'no entries'}."
-            )
-        return self.entries[name]
+        """The pair called `name`; a ValueError that suggests the nearest name if none is."""
+        return _lookup(self.entries, name)
+
+    def find(self, name: str) -> Entry | ConnectionEntry:
+        """The pair or connection model called `name`; a ValueError as above if none is."""
+        return _lookup({**self.entries, **self.connections}, name)
 
     def to_json(self) -> dict[str, Any]:
         """The contents of `manifest.json`."""
@@ -167,6 +175,17 @@ class Manifest:
             "entries": _to_json(self.entries),
             "connections": _to_json(self.connections),
         }
+
+
+def _lookup(entries: Mapping[str, Any], name: str) -> Any:
+    if name not in entries:
+        nearest = difflib.get_close_matches(str(name), entries, n=1, cutoff=0.5)
+        hint = f"Did you mean {nearest[0]!r}? " if nearest else ""
+        raise ValueError(
+            f"The zoo has no entry {name!r}. {hint}"
+            f"It has: {', '.join(sorted(entries)) or 'no entries'}."
+        )
+    return entries[name]
 
 
 def _to_json(entries: Mapping[str, Any]) -> dict[str, Any]:
@@ -301,7 +320,12 @@ _CONNECTION = checks.record(
         "dataset_license": checks.text,
         "created": checks.day,
         "versions": checks.mapping_of(checks.text),
-    }
+        "pair_metrics": checks.record(
+            dict.fromkeys(CONNECTION_METRICS, checks.number), optional=CONNECTION_METRICS
+        ),
+        "pair_digests": checks.record(dict.fromkeys(ROLES, checks.digest), optional=ROLES),
+    },
+    optional=("pair_metrics", "pair_digests"),
 )
 _MANIFEST = checks.record(
     {

@@ -32,7 +32,7 @@ def mirror(
     zoo = pathlib.Path(zoo)
     origin = manifest_of(source)
     for name in names:
-        entry = origin.connections.get(name) or origin[name]
+        entry = origin.find(name)
         files = {
             role: download.fetch(entry, role, source, base_urls=origin.base_urls)
             for role in entry.files

@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import keras
@@ -75,11 +75,7 @@ def add(
     before = load_manifest(zoo).entries if (zoo / FILE_NAME).exists() else {}
     runs = {"start": read_run(start), "end": read_run(end)}
     recipe = _common_recipe(runs)
-    if (zoo / recipe["name"]).exists() and recipe["name"] not in before:
-        raise ValueError(
-            f"{zoo / recipe['name']} exists and is no entry of that zoo; remove it or choose "
-            "another zoo folder."
-        )
+    check_place(zoo, recipe["name"], before)
     data = load_data(recipe["dataset"], data_dir)
     architecture = architecture_of(recipe, data.train)
     networks = {role: read_weights(architecture, runs[role]["file"]) for role in ROLES}
@@ -94,6 +90,15 @@ def add(
         (folder / "README.md").write_text(card_text(entry), encoding="utf-8")
     put_entry(zoo, entry)
     return entry
+
+
+def check_place(zoo: pathlib.Path, name: str, entries: Collection[str]) -> None:
+    """Raises ValueError if something that is none of a zoo's entries has the place of one."""
+    if (zoo / name).exists() and name not in entries:
+        raise ValueError(
+            f"{zoo / name} exists and is no entry of that zoo; remove it or choose another zoo "
+            "folder."
+        )
 
 
 def _entry(

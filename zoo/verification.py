@@ -1,4 +1,4 @@
-"""Whether an entry is what the manifest says: files, networks, accuracies and losses."""
+"""Whether an entry is what the manifest says: its files, and what they were measured to be."""
 
 import dataclasses
 import os
@@ -6,8 +6,18 @@ import os
 import keras
 import numpy as np
 
+from mc_keras.evaluation import evaluate_path
+from mc_keras.flows import Flow, TransportedPath, check_fits, rows_layout
+from mc_keras.weight_space import WeightSpace, clone
+from mc_keras.zoo.connections import load_connection
 from mc_keras.zoo.datasets import DataSet, load_data
-from mc_keras.zoo.manifest import METRICS, ROLES
+from mc_keras.zoo.manifest import (
+    CONNECTION_METRICS,
+    METRICS,
+    ROLES,
+    ConnectionEntry,
+    manifest_of,
+)
 from mc_keras.zoo.pairs import load_pair
 
 # Another machine rounds differently: an image at a decision boundary may change sides.
@@ -22,8 +32,8 @@ class Comparison:
     """One measured number beside the manifest's.
 
     Attributes:
-        role: `"start"` or `"end"`.
-        metric: One of `mc_keras.zoo.manifest.METRICS`.
+        role: `"start"`, `"end"`, or `"path"` for the path that a connection model gives.
+        metric: One of `METRICS` in `mc_keras.zoo.manifest`, of a path one of `CONNECTION_METRICS`.
         expected: The manifest's number.
         measured: The number measured now.
         tolerance: How far they may be apart.
@@ -46,23 +56,29 @@ def verify(
     source: str | os.PathLike[str] | None = None,
     data_dir: str | os.PathLike[str] | None = None,
 ) -> list[Comparison]:
-    """Checks the files of an entry, rebuilds its networks and evaluates them again.
+    """Checks the files of an entry, rebuilds what they hold and evaluates it again.
+
+    A connection model is evaluated on the path between the two networks of the zoo's own pair of
+    its recipe; the pairs that were held out of its training are not in the zoo.
 
     Args:
-        name: Name of the pair.
+        name: Name of the pair or connection model.
         source: As for `load_pair`.
         data_dir: As for `load_data`.
 
     Returns:
-        Every number of the manifest beside the one measured now.
+        Every number of the manifest that can be measured again, beside the one measured now. None
+        for a connection model where the zoo does not have the pair that it was measured on.
 
     Raises:
-        ValueError: If there is no such pair, or its files are missing, truncated or altered.
+        ValueError: If there is no such entry, or its files are missing, truncated or altered.
 
     Example:
     >>> all(comparison.agrees for comparison in verify("fc_digits"))
     True
     """
+    if isinstance(manifest_of(source).find(name), ConnectionEntry):
+        return _verify_connection(name, source, data_dir)
     pair = load_pair(name, source)
     data = load_data(pair.info.dataset, data_dir)
     networks = {"start": pair.start, "end": pair.end}
@@ -93,6 +109,57 @@ def measure(model: keras.Model, data: DataSet) -> dict[str, float]:
         numbers[f"{split}_accuracy"] = float(np.mean(np.argmax(logits, -1) == y))
         numbers[f"{split}_loss"] = float(np.mean(keras.ops.convert_to_numpy(loss), dtype="float64"))
     return {metric: numbers[metric] for metric in METRICS}
+
+
+def measure_connection(
+    flow: Flow, start: keras.Model, end: keras.Model, data: DataSet, *, num_points: int = 9
+) -> dict[str, float]:
+    """Worst accuracies on the path that a flow gives between two networks.
+
+    Args:
+        flow: The connection model.
+        start: The network at t = 0.
+        end: The network at t = 1.
+        data: Training and test split; labels are integers.
+        num_points: Positions on the path, both ends included.
+
+    Returns:
+        Number by metric, in the order of `mc_keras.zoo.manifest.CONNECTION_METRICS`.
+
+    Raises:
+        ValueError: If the flow was made for other networks.
+    """
+    check_fits(flow, start)
+    a, b, space = WeightSpace(start), WeightSpace(end), WeightSpace(clone(start))
+    path = TransportedPath(
+        space,
+        (a.read(), b.read()),
+        flow,
+        rows_layout(space).axes,
+        states=(a.read_state(), b.read_state()),
+    )
+    report = evaluate_path(path, data, num_points, verbose=0)
+    return {metric: report.worst(metric.replace("_worst_", "_")) for metric in CONNECTION_METRICS}
+
+
+def _verify_connection(
+    name: str,
+    source: str | os.PathLike[str] | None,
+    data_dir: str | os.PathLike[str] | None,
+) -> list[Comparison]:
+    manifest = manifest_of(source)
+    entry = manifest.connections[name]
+    flow = load_connection(name, source)
+    pair_entry = manifest.entries.get(entry.recipe)
+    if pair_entry is None or pair_entry.digests != entry.pair_digests:
+        return []
+    pair = load_pair(entry.recipe, source)
+    data = load_data(entry.dataset, data_dir)
+    measured = measure_connection(flow, pair.start, pair.end, data)
+    return [
+        Comparison("path", metric, expected, measured[metric], _tolerance(metric, expected, data))
+        for metric, expected in entry.pair_metrics.items()
+    ]
 
 
 def _tolerance(metric: str, expected: float, data: DataSet) -> float:

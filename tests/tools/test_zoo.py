@@ -8,7 +8,14 @@ import time
 
 import pytest
 
-from mc_keras.zoo import manifest, recipes, training
+from mc_keras.zoo import (
+    connection_recipes,
+    connection_training,
+    manifest,
+    populations,
+    recipes,
+    training,
+)
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +93,7 @@ def test_verify(zoo):
 
 def test_verify_ends_with_1_if_a_number_differs(zoo, tmp_path):
     mc_zoo("fetch", f"--source={zoo}", f"--zoo={tmp_path}")
+    mc_zoo("fetch", "fc1_digits_rnvp_flow", f"--zoo={tmp_path}")
     entry = manifest.load_manifest(tmp_path)["fc_digits"]
     better = {**entry.metrics["end"], "test_accuracy": 0.999}
     metrics = {**entry.metrics, "end": better}
@@ -95,6 +103,7 @@ def test_verify_ends_with_1_if_a_number_differs(zoo, tmp_path):
     assert done.stdout.count(" ok\n") == 7
     assert "0.999000" in next(line for line in done.stdout.splitlines() if "DIFFERS" in line)
     assert "1 of 8 numbers differ from the manifest." in done.stdout
+    assert "fc1_digits_rnvp_flow  only the file could be checked" in done.stdout
 
 
 def test_fetch_into_a_folder_and_into_the_cache(zoo, tmp_path):
@@ -120,6 +129,24 @@ def test_train_makes_a_pair(zoo, tmp_path, monkeypatch):
     ]
 
 
+@pytest.mark.slow
+def test_connection_model_is_added_and_verified(tmp_path):
+    files = tmp_path / "V.networks", tmp_path / "pairs.networks"
+    for file, seeds in zip(files, ([10, 11], [30, 31]), strict=True):
+        populations.train_population("fc1_digits", seeds, file, epochs=1, verbose=0)
+    recipe = connection_recipes.get_connection_recipe("fc1_digits", "rnvp_flow")
+    run, folder = tmp_path / "run", tmp_path / "zoo"
+    connection_training.train_connection(recipe, *files, run, epochs=1, verbose=0)
+    mc_zoo("fetch", "fc1_digits", f"--zoo={folder}")
+    done = mc_zoo("add", f"--connection={run}", f"--held_out={files[1]}", f"--zoo={folder}")
+    assert done.returncode == 0, done.stderr
+    card = (folder / "fc1_digits_rnvp_flow/README.md").read_text(encoding="utf-8")
+    assert done.stdout == card + "\n"
+    done = mc_zoo("verify", "fc1_digits_rnvp_flow", f"--source={folder}")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(" ok\n") == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -130,7 +157,10 @@ def test_train_makes_a_pair(zoo, tmp_path, monkeypatch):
         (["train"], "train needs --zoo=FOLDER."),
         (["train", "--zoo=x"], "train takes the name of one recipe"),
         (["train", "fc_digitz", "--zoo=x"], "There is no recipe 'fc_digitz'."),
+        (["verify", "fc1_digits_rnvp_flo"], "Did you mean 'fc1_digits_rnvp_flow'?"),
         (["add", "--zoo=x", "--start=y"], "add needs --end=FOLDER."),
+        (["add", "--zoo=x", "--connection=y"], "add needs --held_out=FILE."),
+        (["add", "--connection=x", "--end=y"], "received --end and --connection; add them one"),
         (["fetch", "--source=s3://zoo"], "must be a folder or an http, https or file URL"),
     ],
 )

@@ -2,18 +2,21 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
 
 import mc_keras as mc
-from mc_keras.zoo import connection_training, connections, manifest
+from mc_keras.zoo import connection_packing, connection_training, connections, manifest
 from mc_keras.zoo.card import connection_card_text
 from mc_keras.zoo.connection_packing import add_connection
 from mc_keras.zoo.connection_recipes import RECIPES, get_connection_recipe
-from mc_keras.zoo.populations import load_population, train_population
+from mc_keras.zoo.populations import Population, load_population, train_population
 from mc_keras.zoo.recipes import RECIPES as NETWORKS
 from mc_keras.zoo.recipes import get_recipe
+from mc_keras.zoo.verification import verify
+from mc_keras.zoo.weight_files import write_weights
 
 SHIPPED = sorted(manifest.load_manifest().connections)
 TINY = dataclasses.replace(
@@ -46,6 +49,26 @@ def run(request, files, tmp_path_factory):
     return recipe, folder, card
 
 
+@pytest.fixture(scope="module")
+def packed(run, files, tmp_path_factory):
+    """A zoo folder that holds the model of `run` and no pair. Not to be changed: copy it."""
+    zoo = tmp_path_factory.mktemp("zoo")
+    return zoo, add_connection(zoo, run[1], files[1], description="A toy.")
+
+
+def put_pair(zoo, networks, make_entry):
+    """Adds two networks as the pair of the recipe TINY."""
+    folder = zoo / TINY.name
+    folder.mkdir(exist_ok=True)
+    for role, network in zip(manifest.ROLES, networks, strict=True):
+        write_weights(network, folder / f"{role}.weights.h5", half_precision=False)
+    contents = [(folder / f"{role}.weights.h5").read_bytes() for role in manifest.ROLES]
+    config = json.loads(json.dumps(TINY.config))
+    architecture = manifest.Architecture(TINY.architecture, (8, 8, 1), 10, config)
+    entry = make_entry(*contents, name=TINY.name)
+    manifest.put_entry(zoo, dataclasses.replace(entry, architecture=architecture))
+
+
 def test_run_is_described_and_not_repeated(run, files, monkeypatch):
     recipe, folder, card = run
     assert json.loads((folder / "card.json").read_text()) == card
@@ -64,33 +87,86 @@ def test_networks_of_another_recipe_are_refused(files, tmp_path):
         connection_training.train_connection(recipe, *files, tmp_path, verbose=0)
 
 
-def test_packed_and_loaded(run, files, tmp_path):
+def test_packed_and_loaded(run, files, packed, tmp_path):
     recipe, folder, _ = run
-    entry = add_connection(tmp_path, folder, files[1], description="A toy.")
-    assert manifest.load_manifest(tmp_path).connections == {recipe.name: entry}
-    assert (tmp_path / recipe.name / "README.md").read_text() == connection_card_text(entry)
+    zoo, entry = packed
+    zoo = shutil.copytree(zoo, tmp_path / "zoo")
+    assert manifest.load_manifest(zoo).connections == {recipe.name: entry}
+    assert (zoo / recipe.name / "README.md").read_text() == connection_card_text(entry)
     assert entry.metrics["pairs"] == 1
     assert 0 < entry.metrics["test_worst_accuracy"] <= 1
-    flow = mc.zoo.load_connection(recipe.name, tmp_path)
+    flow = mc.zoo.load_connection(recipe.name, zoo)
     trained = connections.read_connection(folder / "connection.keras")
     rows = np.random.default_rng(0).normal(size=(5, flow.size)).astype("float32")
     np.testing.assert_allclose(flow.forward(rows), trained.forward(rows), rtol=0.02, atol=0.02)
     a, b = load_population(files[1]).networks
     path = mc.connect(a, b, mc.connectors.LearnedConnection(model=flow))
     np.testing.assert_array_equal(path(1)[0], b.get_weights()[0])
-    again = add_connection(tmp_path, folder, files[1])
-    assert again == entry
-    file = tmp_path / entry.files["connection"].path
+    file = zoo / entry.files["connection"].path
     file.write_bytes(file.read_bytes()[:-1])
     with pytest.raises(ValueError, match="is truncated"):
-        mc.zoo.load_connection(recipe.name, tmp_path)
+        mc.zoo.load_connection(recipe.name, zoo)
+    with pytest.raises(ValueError, match="is truncated"):
+        verify(recipe.name, zoo)
     with pytest.raises(ValueError, match="no connection model 'toy'. It has: tiny_digits"):
-        mc.zoo.load_connection("toy", tmp_path)
+        mc.zoo.load_connection("toy", zoo)
+
+
+def test_measured_again_on_the_pair_of_the_zoo(run, files, packed, tmp_path, make_entry):
+    recipe, folder, _ = run
+    zoo, before = packed
+    zoo = shutil.copytree(zoo, tmp_path / "zoo")
+    assert before.pair_metrics == {}
+    assert verify(recipe.name, zoo) == []
+    # The one pair held out is also the zoo's, and so has the same accuracies.
+    a, b = load_population(files[1]).networks
+    put_pair(zoo, (a, b), make_entry)
+    entry = add_connection(zoo, folder, files[1])
+    assert dataclasses.replace(entry, pair_metrics={}, pair_digests={}) == before
+    held_out = {name: before.metrics[name] for name in manifest.CONNECTION_METRICS}
+    assert entry.pair_metrics == pytest.approx(held_out, abs=1e-6)
+    assert manifest.load_manifest(zoo).connections == {recipe.name: entry}
+    better = held_out["test_worst_accuracy"] + 2.1 / 355
+    wrong = {**entry.pair_metrics, "test_worst_accuracy": better}
+    manifest.put_entry(zoo, dataclasses.replace(entry, pair_metrics=wrong))
+    comparisons = verify(recipe.name, zoo)
+    assert {(c.role, c.metric): c.agrees for c in comparisons} == {
+        ("path", "train_worst_accuracy"): True,
+        ("path", "test_worst_accuracy"): False,
+    }
+    put_pair(zoo, (b, a), make_entry)
+    assert verify(recipe.name, zoo) == []
 
 
 def test_altered_runs_are_refused(run, files, tmp_path):
     with pytest.raises(ValueError, match="not hold a finished connection model"):
         add_connection(tmp_path, tmp_path, files[1])
+
+
+@pytest.mark.parametrize(
+    ("info", "message"),
+    [
+        ({"recipe": {"name": "fc_mnist"}}, "recipe 'fc_mnist', .* is for 'tiny_digits'"),
+        ({"seeds": [4, 5, 6]}, "an even number of networks, .* holds 3"),
+        ({"seeds": [3, 4]}, "was trained on, of the seeds 3;"),
+    ],
+)
+def test_networks_that_were_not_held_out_are_refused(
+    run, files, tmp_path, monkeypatch, info, message
+):
+    networks, known = load_population(files[1])
+    found = Population(networks, {**known, **info})
+    monkeypatch.setattr(connection_packing, "load_population", lambda file: found)
+    with pytest.raises(ValueError, match=message):
+        add_connection(tmp_path, run[1], files[1])
+
+
+def test_folders_that_are_no_entries_stay(run, files, tmp_path):
+    recipe, folder, _ = run
+    (tmp_path / recipe.name).mkdir()
+    with pytest.raises(ValueError, match="exists and is no entry of that zoo"):
+        add_connection(tmp_path, folder, files[1])
+    assert (tmp_path / recipe.name).exists()
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -103,6 +179,8 @@ def test_shipped_models_fit_the_networks_of_their_recipe(name):
     assert entry.files["connection"].size < 10e6
     flow = mc.zoo.load_connection(name)
     pair = mc.zoo.load_pair(entry.recipe)
+    assert set(entry.pair_metrics) == set(manifest.CONNECTION_METRICS)
+    assert entry.pair_digests == pair.info.digests
     assert connections.find_connection(pair.start, entry.method) == name
     assert mc.connectors.by_name(entry.method).applies_to(pair.start)
     rows = mc.flows.population_rows([pair.start, pair.end])[0][:50]

@@ -18,6 +18,23 @@ def test_packed_pair_is_what_its_manifest_says(tiny_zoo):
         assert comparison.agrees
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "fc1_digits_rnvp_bijection",
+        pytest.param("fc1_digits_rnvp_flow", marks=pytest.mark.slow),
+        pytest.param("fc1_digits_iaf_flow", marks=pytest.mark.slow),
+        pytest.param("fc_mnist_rnvp_bijection", marks=[pytest.mark.slow, pytest.mark.real_data]),
+    ],
+)
+def test_shipped_connection_model_is_what_its_manifest_says(name):
+    comparisons = verify(name)
+    assert {(c.role, c.metric) for c in comparisons} == {
+        ("path", metric) for metric in manifest.CONNECTION_METRICS
+    }
+    assert all(comparison.agrees for comparison in comparisons)
+
+
 def test_wrong_numbers_in_a_manifest_are_found(tiny_zoo):
     entry = manifest.load_manifest(tiny_zoo)["tiny_digits"]
     metrics = {role: dict(entry.metrics[role]) for role in manifest.ROLES}
