@@ -80,4 +80,6 @@ def _bar(
         va="center",
         fontsize=8,
         color=ink,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
+        zorder=3,
     )
