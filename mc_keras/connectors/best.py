@@ -9,10 +9,11 @@ from mc_keras.connectors.base import Connector, Job
 from mc_keras.connectors.feature_interpolation import FeatureInterpolation
 from mc_keras.connectors.optimal_transport import MATCHES, SCAN, OptimalTransport
 from mc_keras.connectors.path_loss import PathLoss
+from mc_keras.connectors.weight_adjustment import WeightAdjustment
 from mc_keras.paths import Path
 from mc_keras.weight_space import WeightSpace
 
-# Most linear layers of a network in which these are tried one after the other.
+# Most linear layers of a network in which they are also solved for one after the other.
 _FEW_LAYERS = 5
 _KNOTS_PER_LAYER = 8
 
@@ -22,12 +23,14 @@ class Best(Connector):
 
     The units of the end are reordered to be near those of the start, by weights, activations or
     both; between the two all layers are solved for by least squares, in networks of three to five
-    linear layers all at once or one after the other; then the units go back to their own order
-    through freed slots. Which of these is chosen by the loss of paths made from a few examples;
-    labels are used for nothing else.
+    linear layers all at once or one after the other, or by `WeightAdjustment`; then the units go
+    back to their own order through freed slots. Which of these is chosen by the loss, on some
+    examples, of paths that were made from others; labels are used for nothing else.
 
     Args:
-        num_choosing: Number of examples, from the first on, that are used to choose.
+        num_choosing: Number of examples, from the first on, that paths to choose from are made
+            from, and number of those after them that they are measured on; of fewer examples, half
+            each.
         num_positions: See `FeatureInterpolation`.
         num_examples: See `FeatureInterpolation`.
 
@@ -61,25 +64,29 @@ class Best(Connector):
         job: Job,
     ) -> Path:
         """See `Connector`."""
-        few = tuple(array[: self.num_choosing] for array in data)
-        measure = PathLoss(space, few)
-        count = num_linear(space.model)
-        matches = [
-            OptimalTransport(match=match, along=self._along(0.0, count)) for match in MATCHES
-        ]
+        count = min(self.num_choosing, max(len(data[0]) // 2, 1))
+        few = tuple(array[:count] for array in data)
+        measure = PathLoss(space, tuple(array[: 2 * count][-count:] for array in data))
+        num_layers = num_linear(space.model)
 
         def loss(candidate: OptimalTransport) -> float:
             first = OptimalTransport(**(vars(candidate) | {"end": "permuted"}))
             return measure.worst(first.connect(space, start, end, few, job), SCAN)
 
+        matches = [OptimalTransport(match=m, along=self._along(0.0, num_layers)) for m in MATCHES]
         losses = [loss(candidate) for candidate in matches]
-        lowest = min(losses)
-        chosen = matches[losses.index(lowest)]
-        if 2 < count <= _FEW_LAYERS:
-            other = OptimalTransport(match=chosen.match, along=self._along(1.0, count))
-            if loss(other) < lowest:
-                chosen = other
+        chosen, lowest = min(zip(matches, losses, strict=True), key=lambda pair: pair[1])
+        others: list[Connector] = []
+        if 2 < num_layers <= _FEW_LAYERS:
+            others = [self._along(1.0, num_layers), self._adjustment()]
+        for along in others:
+            candidate = OptimalTransport(match=chosen.match, along=along)
+            if (candidate_loss := loss(candidate)) < lowest:
+                chosen, lowest = candidate, candidate_loss
         return chosen.connect(space, start, end, data, job)
+
+    def _adjustment(self) -> WeightAdjustment:
+        return WeightAdjustment(num_positions=self.num_positions, num_examples=self.num_examples)
 
     def _along(self, stagger: float, num_layers: int) -> FeatureInterpolation:
         return FeatureInterpolation(
