@@ -158,12 +158,22 @@ def _norm_layers(model: keras.Layer) -> Iterator[Any]:
 
 
 def _use_batch_statistics(layer: Any) -> None:
-    """Make a private copy's layer normalise by the batch and hand out its moments as they are."""
-    layer.momentum = 0.0
+    """Make a private copy's layer normalise by the batch and hand out its moments as they are.
+
+    A layer that is called several times hands out the mean over its calls, which is what its moving
+    averages tend to in training.
+    """
     layer.renorm = False
     call = layer.call
+    calls, latest = 0, None
 
     def with_batch_statistics(inputs: Any, training: Any = None, mask: Any = None) -> Any:
-        return call(inputs, training=True, mask=mask)
+        nonlocal calls, latest
+        # What the call before left is there only within one pass through the network.
+        calls = calls + 1 if layer.moving_mean.value is latest else 0
+        layer.momentum = calls / (calls + 1)
+        outputs = call(inputs, training=True, mask=mask)
+        latest = layer.moving_mean.value
+        return outputs
 
     layer.call = with_batch_statistics

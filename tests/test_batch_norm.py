@@ -84,6 +84,25 @@ def test_the_first_layer_has_the_moments_of_all_examples_at_any_batch_size():
         np.testing.assert_allclose(variance, z.var(0), rtol=1e-5)
 
 
+def test_a_layer_that_is_called_twice_has_the_mean_of_both_calls():
+    inputs = keras.Input((4,))
+    norm = keras.layers.BatchNormalization()
+    first, second = norm(inputs), norm(keras.ops.square(inputs))
+    model = keras.Model(inputs, keras.layers.Add()([first, second]))
+    x = np.random.default_rng(0).normal(2.0, size=(300, 4)).astype("float32")
+    space = WeightSpace(model)
+    for batch_size in (300, 150):
+        mean, variance = estimate_batch_norm(space, space.read(), x, batch_size=batch_size)
+        means, variances = (
+            [moment(a, 0, dtype="float64") for a in (x, x**2)] for moment in (np.mean, np.var)
+        )
+        np.testing.assert_allclose(mean, np.mean(means, 0), rtol=1e-5)
+        if batch_size == 300:
+            np.testing.assert_allclose(variance, np.mean(variances, 0), rtol=1e-5)
+        else:
+            np.testing.assert_allclose(variance, np.mean(variances, 0), rtol=0.01)
+
+
 def test_the_model_is_left_as_it_is():
     model, x = network(), inputs()
     before = model.get_weights()

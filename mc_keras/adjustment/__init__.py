@@ -2,7 +2,7 @@
 
 from mc_keras.adjustment.layerwise import Stepwise, layerwise_path
 from mc_keras.adjustment.normal_equations import NormalEquations
-from mc_keras.adjustment.program import is_adjustable
+from mc_keras.adjustment.program import is_adjustable, is_stepwise
 from mc_keras.adjustment.sequential import num_linear, solve_along
 from mc_keras.adjustment.solutions import Solutions
 from mc_keras.adjustment.solvers import LeastSquares, Rescaling, Solver
@@ -15,6 +15,7 @@ __all__ = [
     "Solver",
     "Stepwise",
     "is_adjustable",
+    "is_stepwise",
     "layerwise_path",
     "num_linear",
     "solve_along",

@@ -28,6 +28,8 @@ class Stepwise:
         refit: Whether the next layers are solved for all along a leg, or only at its end and taken
             there together with the layer, unit by unit.
         arc: Whether units move along arcs through their mean, or along straight lines.
+        along: Path that layers follow while others are solved for, instead of a line or an arc: at
+            the breakpoints, and straight between them.
         target: What the output layer is fitted to: the outputs of the `"start"`, of the `"end"`,
             or the `"blend"` of both along the last leg.
         num_breakpoints: Points of a leg at which is solved, both ends included.
@@ -42,6 +44,7 @@ class Stepwise:
 
     refit: bool = True
     arc: bool = False
+    along: Path | None = None
     target: str = "blend"
     num_breakpoints: int = 9
     ridge: float = 1e-4
@@ -192,6 +195,8 @@ class _Walk:
                 self.point[number] = self.end[number]
         moves = [v for v in step.moved if self.point[v] is not start[v]]
         solved = sorted({v for n in step.consumers for v in self._own(n)})
+        if points and self.how.along is not None:
+            moves, solved = [], [*moves, *solved]
         if not moves and not solved:
             return []
         if not self.how.refit:
@@ -254,15 +259,20 @@ class _Walk:
         products = None
         count = straight.coefficient_functions[layer.kernel].num_control_points
         held = 4 * (count + 1) * self.program.size(call.outputs) * len(self.x)
-        if step.begin == step.linear and self.how.refit and held <= self.front.limit:
+        refits = self.how.refit and self.how.along is None
+        if step.begin == step.linear and refits and held <= self.front.limit:
             arrays = straight.control_points
             products = [
                 self.front.linear(layer, call, arrays[j][layer.kernel]) for j in range(count)
             ]
         points = []
         for time in times:
-            network = self.front.at(straight(time), self.state)
-            found: dict[int, NDArray] = {}
+            point, found = straight(time), dict[int, NDArray]()
+            if self.how.along is not None:
+                there = self.how.along(time)
+                found = {v: there[v] for v in step.moved}
+                point = [found.get(i, array) for i, array in enumerate(point)]
+            network = self.front.at(point, self.state)
             for number in range(step.begin, max(step.consumers) + 1):
                 call = calls[number]
                 if number == step.linear and products is not None:

@@ -75,9 +75,11 @@ class Network:
 
         Args:
             position: Number of the call.
-            measure: Whether batch-norm layers first measure their statistics, over all examples.
+            measure: Whether batch-norm layers first measure their statistics, over all examples;
+                those that are called more than once keep what they have.
         """
         call = self.program.calls[position]
+        measure = measure and position not in self.program.shared
         if measure and isinstance(call.op, keras.layers.BatchNormalization) and call.op.trainable:
             self.settle(position)
             self._measure(call)

@@ -1,9 +1,10 @@
 """The graph of a model as one list of calls, nested models opened."""
 
 import bisect
+import collections
 import dataclasses
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import keras
@@ -60,13 +61,13 @@ class Program:
         input: Number of the slot of the input.
         output: Number of the slot of the output.
         linear: Numbers of the calls of layers that can be solved for.
+        shared: Numbers of the calls whose weights other calls have too. They are not solved for.
         last_use: For each slot the number of the last call that reads it; a number after all for
             the output.
 
     Raises:
         TypeError: If the model has no graph.
-        ValueError: If it has several inputs or outputs, a layer with weights is called twice, or
-            one gives a mask.
+        ValueError: If it has several inputs or outputs, or a layer gives a mask.
     """
 
     def __init__(self, model: keras.Model):
@@ -81,6 +82,7 @@ class Program:
                 f"Weights are adjusted in networks with one input and one output tensor, received "
                 f"'{model.name}' with {len(model.inputs)} inputs and {len(model.outputs)} outputs."
             )
+        self._name = model.name
         self.calls: list[Call] = []
         self._shapes = {0: tuple(model.inputs[0].shape[1:])}
         self.input = 0
@@ -89,8 +91,17 @@ class Program:
         self.last_use = {
             number: position for position, call in enumerate(self.calls) for number in call.inputs
         } | {self.output: len(self.calls)}
-        self.linear = [number for number, call in enumerate(self.calls) if is_linear(call.op)]
-        self._check_called_once()
+        uses = collections.Counter(id(v) for call in self.calls for v in call.weights)
+        self.shared = {
+            number
+            for number, call in enumerate(self.calls)
+            if any(uses[id(v)] > 1 for v in call.weights)
+        }
+        self.linear = [
+            number
+            for number, call in enumerate(self.calls)
+            if number not in self.shared and is_linear(call.op)
+        ]
 
     def _record(
         self, op: Any, args: tuple, kwargs: dict, outputs: Sequence[Any], path: str
@@ -109,16 +120,32 @@ class Program:
         self.calls.append(Call(op, path, args, kwargs, numbers, inputs, shape))
         return [Slot(number) for number in numbers]
 
-    def _check_called_once(self) -> None:
-        seen: set[int] = set()
-        for call in self.calls:
-            for variable in call.weights:
-                if id(variable) in seen:
-                    raise ValueError(
-                        f"The layer '{call.path}' is called more than once, or shares weights with "
-                        f"another: weights are adjusted one call at a time. {_OTHERWISE}"
-                    )
-            seen |= {id(variable) for variable in call.weights}
+    def check_solvable(self) -> None:
+        """Check that there are layers to solve for.
+
+        Raises:
+            ValueError: If there is no linear layer with weights of its own.
+        """
+        if not self.linear:
+            raise ValueError(
+                f"The model '{self._name}' has no Dense or convolution layer whose weights could "
+                f"be solved for. {_OTHERWISE}"
+            )
+
+    def check_stepwise(self) -> None:
+        """Check that layers can be taken one after the other.
+
+        Raises:
+            ValueError: If a layer with weights is called twice, or no layer can be solved for.
+        """
+        if self.shared:
+            raise ValueError(
+                f"The layer '{self.calls[max(self.shared)].path}' is called more than once, or "
+                "shares weights with another: layers are taken one after the other, each with its "
+                "own weights. Use 'best', which takes them all at once, 'ot' or a trained curve "
+                "such as 'bezier'."
+            )
+        self.check_solvable()
 
     def step_of(self, number: int) -> int:
         """Which of the linear layers a call moves with: the one before it, or the first."""
@@ -152,11 +179,21 @@ class Program:
 
 
 def is_adjustable(model: keras.Model) -> bool:
-    """Whether weights of a model can be solved for, see `Program`."""
+    """Whether there are weights of a model that can be solved for, all layers at once."""
+    return _passes(Program.check_solvable, model)
+
+
+def is_stepwise(model: keras.Model) -> bool:
+    """Whether the layers of a model can be taken one after the other, the others solved for."""
+    return _passes(Program.check_stepwise, model)
+
+
+def _passes(check: Callable[[Program], None], model: keras.Model) -> bool:
     try:
-        return bool(Program(model).linear)
+        check(Program(model))
     except (TypeError, ValueError):
         return False
+    return True
 
 
 def _size(shape: tuple[int | None, ...]) -> int:

@@ -18,6 +18,7 @@ from mc_keras.adjustment.networks import BATCH, BYTES, Network, num_affordable, 
 from mc_keras.adjustment.program import Program
 from mc_keras.adjustment.solutions import Solutions
 from mc_keras.adjustment.solvers import Solver, put
+from mc_keras.batch_norm import estimate_batch_norm, has_batch_norm
 from mc_keras.paths import Path
 from mc_keras.progress import ProgressBar
 
@@ -52,7 +53,8 @@ def solve_along(
 ) -> Sequential:
     """Solve the linear layers of a network at some positions between two ends.
 
-    Batch-norm layers measure their statistics as they are reached.
+    Batch-norm layers measure their statistics as they are reached. Layers that are called more than
+    once stay on the base path, with the statistics that they have there.
 
     Args:
         base: Path between the ends that gives the weights that are not solved for, and those to
@@ -70,10 +72,12 @@ def solve_along(
         verbose: 1 for a progress bar.
 
     Raises:
-        ValueError: If the graph cannot be followed, or a feature is not finite.
+        ValueError: If the graph cannot be followed, no layer can be solved for, or a feature is not
+            finite.
     """
     space, solutions = base.space, solutions or Solutions()
     program = Program(space.model)
+    program.check_solvable()
     variables = {id(v): i for i, v in enumerate(space.variables)}
     x = x[: num_affordable(program, 3) if num_examples is None else num_examples]
     at_once = max(1, num_affordable(program, 1) // max(len(x), BATCH) - 2)
@@ -88,7 +92,7 @@ def solve_along(
         a.limit = BYTES // (2 + len(ts))
         b = a.at(base(1.0), base.state(1.0))
         between = [
-            a.at(_mixed(base, owners, share), base.state(t))
+            a.at(_mixed(base, owners, share), _state(program, base, t, x))
             for t, share in zip(ts, shares, strict=True)
         ]
         rng = np.random.default_rng(seed)
@@ -149,6 +153,14 @@ def _owners(program: Program, variables: dict[int, int]) -> list[int]:
             if id(variable) in variables:
                 owners[variables[id(variable)]] = program.step_of(number)
     return owners
+
+
+def _state(program: Program, base: Path, t: float, x: NDArray) -> list[NDArray]:
+    """The state to begin with: that of the base, with the statistics of shared batch norm."""
+    state = base.state(t)
+    if any(has_batch_norm(program.calls[n].op) for n in program.shared):
+        state = estimate_batch_norm(base.space, base(t), x, state=state)
+    return state
 
 
 def _mixed(base: Path, owners: Sequence[int], shares: Sequence[float]) -> list[NDArray]:

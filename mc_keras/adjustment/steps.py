@@ -30,13 +30,9 @@ def steps_of(program: Program, space: WeightSpace) -> list[Step]:
     """The steps, one for each linear layer.
 
     Raises:
-        ValueError: If there is no linear layer.
+        ValueError: See `Program.check_stepwise`.
     """
-    if not program.linear:
-        raise ValueError(
-            f"The model '{space.model.name}' has no Dense or convolution layer whose weights could "
-            "be solved for: use 'linear', 'arc' or a trained curve."
-        )
+    program.check_stepwise()
     variables = {id(v): i for i, v in enumerate(space.variables)}
     states = {id(v): i for i, v in enumerate(space.state_variables)}
     steps = [Step(number, number, [], [], []) for number in program.linear]

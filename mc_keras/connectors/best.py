@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from mc_keras.adjustment import is_adjustable, num_linear
+from mc_keras.adjustment import is_adjustable, is_stepwise, num_linear
 from mc_keras.connectors.base import Connector, Job
 from mc_keras.connectors.feature_interpolation import FeatureInterpolation
 from mc_keras.connectors.optimal_transport import MATCHES, SCAN, OptimalTransport
@@ -78,7 +78,8 @@ class Best(Connector):
         chosen, lowest = min(zip(matches, losses, strict=True), key=lambda pair: pair[1])
         others: list[Connector] = []
         if 2 < num_layers <= _FEW_LAYERS:
-            others = [self._along(1.0, num_layers), self._adjustment()]
+            others = [self._along(1.0, num_layers)]
+            others += [self._adjustment()] if is_stepwise(space.model) else []
         for along in others:
             candidate = OptimalTransport(match=chosen.match, along=along)
             if (candidate_loss := loss(candidate)) < lowest:

@@ -10,7 +10,7 @@ class Butterfly(LayerByLayer):
     """Layer by layer, each unit going to its place together with its incoming and outgoing weights.
 
     The layers behind the one that moves are solved for once in each leg, as in `WeightAdjustment`,
-    and go there along with it.
+    and go there along with it. (On the path of a `LearnedConnection` units move like this anyway.)
 
     Args:
         base: `Linear()`, `Arc()` or `OptimalTransport()`, see `WeightAdjustment`.

@@ -45,6 +45,7 @@ _NAMES: dict[str, Callable[[], Connector]] = {
     "best": Best,
     "polychain": lambda: CurveFitting(curve=PolygonalChain(num_control_points=3)),
     "rnvp_bijection": lambda: LearnedConnection(model="rnvp_bijection"),
+    "rnvp_bijection+wa": lambda: WeightAdjustment(LearnedConnection()),
     "rnvp_flow": lambda: LearnedConnection(model="rnvp_flow"),
     "iaf_flow": lambda: LearnedConnection(model="iaf_flow"),
 }

@@ -1,13 +1,15 @@
 """What methods share that take one layer after the other from the start to the end."""
 
 import abc
-from typing import Any
+import dataclasses
+from typing import Any, ClassVar
 
 import keras
 
-from mc_keras.adjustment import Stepwise, is_adjustable, layerwise_path
+from mc_keras.adjustment import Stepwise, is_stepwise, layerwise_path
 from mc_keras.connectors.arc import Arc
 from mc_keras.connectors.base import Connector, Job
+from mc_keras.connectors.learned import LearnedConnection
 from mc_keras.connectors.linear import Linear
 from mc_keras.connectors.optimal_transport import OptimalTransport
 from mc_keras.paths import Path
@@ -19,6 +21,7 @@ class LayerByLayer(Connector):
 
     needs_data = True
     added: str  # to the name of the base
+    bases: ClassVar[tuple[type[Connector], ...]] = (Linear, Arc, OptimalTransport)
 
     def __init__(
         self,
@@ -29,9 +32,10 @@ class LayerByLayer(Connector):
     ):
         name = type(self).__name__
         self.base = Linear() if base is None else base
-        if not isinstance(self.base, Linear | Arc | OptimalTransport):
+        if not isinstance(self.base, self.bases):
+            *bases, last = (f"{kind.__name__}()" for kind in self.bases)
             raise TypeError(
-                f"{name} moves units along Linear(), Arc() or OptimalTransport(), received "
+                f"{name} moves units along {', '.join(bases)} or {last}, received "
                 f"{type(base).__name__}."
             )
         if num_positions < 1 or (num_examples is not None and num_examples < 1) or ridge < 0:
@@ -56,7 +60,7 @@ class LayerByLayer(Connector):
 
     def applies_to(self, network: keras.Model) -> bool:
         """See `Connector`."""
-        return is_adjustable(network)
+        return is_stepwise(network) and self.base.applies_to(network)
 
     @abc.abstractmethod
     def stepwise(self, seed: int) -> Stepwise:
@@ -75,13 +79,16 @@ class LayerByLayer(Connector):
             inner = type(self)(**(vars(self) | {"base": self.base.along}))
             transport = OptimalTransport(**(vars(self.base) | {"along": inner}))
             return transport.connect(space, start, end, data, job)
+        how = self.stepwise(job.seed)
+        if isinstance(self.base, LearnedConnection):
+            how = dataclasses.replace(how, along=self.base.connect(space, start, end, data, job))
         a, b = WeightSpace(start), WeightSpace(end)
         return layerwise_path(
             space,
             (a.read(), b.read()),
             (a.read_state(), b.read_state()),
             data[0],
-            self.stepwise(job.seed),
+            how,
             solutions=job.solutions,
             verbose=job.verbose,
         )

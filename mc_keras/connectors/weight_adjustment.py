@@ -6,6 +6,9 @@ from mc_keras.adjustment import Stepwise
 from mc_keras.connectors.arc import Arc
 from mc_keras.connectors.base import Connector
 from mc_keras.connectors.layer_by_layer import LayerByLayer
+from mc_keras.connectors.learned import LearnedConnection
+from mc_keras.connectors.linear import Linear
+from mc_keras.connectors.optimal_transport import OptimalTransport
 
 
 class WeightAdjustment(LayerByLayer):
@@ -19,8 +22,9 @@ class WeightAdjustment(LayerByLayer):
     other kinds move with the layer before them.
 
     Args:
-        base: How units move: `Linear()`, `Arc()`, or `OptimalTransport()` to reorder the end's
-            units first and last. Any other options of `OptimalTransport` hold too.
+        base: How units move: `Linear()`, `Arc()`, `OptimalTransport()` to reorder the end's units
+            first and last (any other options of it hold too), or, in networks with one hidden
+            layer, `LearnedConnection()`, whose path the hidden layer follows at the breakpoints.
         target: What the output layer is fitted to: the outputs of the `"start"`, as in the paper,
             of the `"end"`, or the `"blend"` of both, which goes from one to the other along the
             last leg and measured best.
@@ -43,6 +47,7 @@ class WeightAdjustment(LayerByLayer):
     """
 
     added = "wa"
+    bases = (Linear, Arc, OptimalTransport, LearnedConnection)
 
     def __init__(
         self,

@@ -51,7 +51,7 @@ _DASHES = {
     "wa": _LONG,
     "bfly": _DOTTED,
     "alignment": (2.5, 1.0),
-    "iaf_flow": _LONG,
+    "iaf_flow": (2.5, 1.0),
     "rnvp_bijection": _DOTTED,
 }
 

@@ -51,6 +51,16 @@ def nested():
     return keras.Model(inputs, L.Dense(3)(L.Flatten()(x)))
 
 
+def shared():
+    """The same convolution and normalisation on two branches, a convolution of each of its own."""
+    inputs = keras.Input((6, 6, 2))
+    both = L.Conv2D(4, 3, padding="same", name="both")
+    norm = L.BatchNormalization(name="norm")
+    own = [L.Conv2D(4, 1, activation="relu", name=f"own_{i}")(inputs) for i in range(2)]
+    x = L.Add()([L.ReLU()(norm(both(x))) for x in own])
+    return keras.Model(inputs, L.Dense(3, name="head")(L.GlobalAveragePooling2D()(x)))
+
+
 NETWORKS = {"dense": dense, "convolutions": convolutions, "residual": residual, "nested": nested}
 
 

@@ -9,10 +9,26 @@ import pytest
 import mc_keras as mc
 from mc_keras.adjustment.program import Program
 from mc_keras.adjustment.steps import steps_of
-from mc_keras.connectors import Arc, Butterfly, Linear, OptimalTransport, WeightAdjustment
+from mc_keras.connectors import (
+    Arc,
+    Butterfly,
+    LearnedConnection,
+    Linear,
+    OptimalTransport,
+    WeightAdjustment,
+)
+from mc_keras.flows import RealNVP
 from mc_keras.units import match_units
 from mc_keras.weight_space import WeightSpace
 from tests.adjustment.networks import NETWORKS, dense, pair
+from tests.contracts.flows import stirred
+
+# The flow is for rows of 4 inputs, a bias and 3 outputs.
+BASES = (
+    Linear(),
+    Arc(),
+    LearnedConnection(model=stirred(RealNVP(8, num_blocks=2, hidden=(6,)))),
+)
 
 
 def segments(path):
@@ -24,7 +40,7 @@ def data_for(x):
 
 
 @pytest.mark.parametrize("target", ["start", "end", "blend"])
-@pytest.mark.parametrize("base", [Linear(), Arc()])
+@pytest.mark.parametrize("base", BASES, ids=lambda base: base.name)
 def test_one_hidden_layer_is_the_papers_formula(base, target):
     a, b, x = pair(lambda: dense((9,)), examples=200)
     connector = WeightAdjustment(base, target=target, ridge=1e-3, num_breakpoints=5)
@@ -36,7 +52,9 @@ def test_one_hidden_layer_is_the_papers_formula(base, target):
     ]
     for t in (0.25, 0.5, 0.75):
         share = {"start": 0.0, "end": 1.0, "blend": t}[target]
-        if isinstance(base, Arc):
+        if isinstance(base, LearnedConnection):
+            k, bias = mc.connect(a, b, base)(t)[:2]
+        elif isinstance(base, Arc):
             c, s = np.cos(np.pi * t / 2), np.sin(np.pi * t / 2)
             m, n = ((ka + kb) / 2).mean(1, keepdims=True), ((ba + bb) / 2).mean()
             k, bias = m + c * (ka - m) + s * (kb - m), n + c * (ba - n) + s * (bb - n)

@@ -9,7 +9,7 @@ from mc_keras.adjustment.networks import BYTES, Network
 from mc_keras.adjustment.program import Program
 from mc_keras.batch_norm import estimate_batch_norm
 from mc_keras.weight_space import WeightSpace
-from tests.adjustment.networks import NETWORKS, pair
+from tests.adjustment.networks import NETWORKS, pair, shared
 
 
 @pytest.mark.parametrize("limit", [0, BYTES])
@@ -40,11 +40,17 @@ def test_batch_norm_is_measured_over_all_examples(limit):
         np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-6)
 
 
+def test_shared_layers_are_not_solved_for():
+    program = Program(shared())
+    assert [program.calls[n].path for n in program.linear] == ["own_0", "own_1", "head"]
+    assert {program.calls[n].path for n in program.shared} == {"both", "norm"}
+    program.check_solvable()
+    with pytest.raises(ValueError, match="'norm' is called more than once"):
+        program.check_stepwise()
+
+
 def test_what_cannot_be_followed_is_named():
-    shared = L.Dense(4, name="tied")
     inputs = keras.Input((4,))
-    with pytest.raises(ValueError, match="'tied' is called more than once"):
-        Program(keras.Model(inputs, shared(shared(inputs))))
     with pytest.raises(ValueError, match="1 inputs and 2 outputs"):
         Program(keras.Model(inputs, [L.Dense(2)(inputs), L.Dense(2)(inputs)]))
     words = keras.Input((5,), dtype="int32")

@@ -55,4 +55,8 @@ CONNECTORS = {
     "bezier of order 3": CurveFitting(curve=mc.Bezier(4), epochs=2, weight_decay=1e-4),
     "polychain": CurveFitting(curve=mc.PolygonalChain(3), epochs=2, num_strata=1),
     "learned": LearnedConnection(model=_FLOW),
+    "learned, units lined up": OptimalTransport(along=LearnedConnection(model=_FLOW)),
+    "weight adjustment along a learned connection": WeightAdjustment(
+        LearnedConnection(model=_FLOW), num_breakpoints=3
+    ),
 }
