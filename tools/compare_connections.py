@@ -32,13 +32,21 @@ _SLOW_POINTS = flags.DEFINE_integer(
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of prepared data sets.")
 _OUTPUT = flags.DEFINE_string("output", None, "Files to write, without suffix.", required=True)
 
-_METHODS = ("linear", "arc", "iaf_flow", "rnvp_flow", "rnvp_bijection")
+_METHODS = (
+    "linear",
+    "arc",
+    "iaf_flow",
+    "rnvp_flow",
+    "rnvp_bijection",
+    "linear+wa",
+    "rnvp_bijection+wa",
+)
 
 
 def main(argv: Sequence[str]) -> None:
     del argv
     import mc_keras as mc
-    from mc_keras.connectors import Connector, LearnedConnection, by_name
+    from mc_keras.connectors import Connector, LearnedConnection, WeightAdjustment, by_name
     from mc_keras.provenance import versions
     from mc_keras.storage import atomic_write, write_json
     from mc_keras.zoo.populations import load_population
@@ -55,18 +63,20 @@ def main(argv: Sequence[str]) -> None:
     data = mc.zoo.load_data(info["recipe"]["dataset"], _DATA_DIR.value)
     connectors: dict[str, Connector] = {}
     for method in _METHODS:
-        file = f"{folder}/{method}/connection.keras"
-        if method in ("linear", "arc"):
+        base, _, added = method.partition("+")
+        file = f"{folder}/{base}/connection.keras"
+        if base in ("linear", "arc"):
             connectors[method] = by_name(method)
         elif os.path.exists(file):
-            connectors[method] = LearnedConnection(model=file)
+            learned = LearnedConnection(model=file)
+            connectors[method] = WeightAdjustment(learned) if added else learned
     methods: dict[str, Any] = {}
     for method, connector in connectors.items():
         points = _SLOW_POINTS.value if method.startswith("iaf") else _NUM_POINTS.value
         methods[method] = {"num_points": points, "pairs": {}}
         for name, (start, end) in pairs.items():
             began = time.perf_counter()
-            path = mc.connect(start, end, connector)
+            path = mc.connect(start, end, connector, data.train)
             report = mc.evaluate_path(path, data, points, verbose=0)
             measured = {
                 f"{split}_worst_accuracy": report.worst(f"{split}_accuracy")

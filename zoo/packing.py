@@ -80,7 +80,8 @@ def add(
     architecture = architecture_of(recipe, data.train)
     networks = {role: read_weights(architecture, runs[role]["file"]) for role in ROLES}
     with atomic_folder(zoo / recipe["name"]) as folder:
-        metrics = _store(networks, architecture, data, folder)
+        exact = {role: run["metrics"] for role, run in runs.items()}
+        metrics = _store(networks, exact, architecture, data, folder)
         entry = _entry(runs, architecture, metrics, folder, before.get(recipe["name"]))
         entry = dataclasses.replace(
             entry,
@@ -153,12 +154,12 @@ def _common_recipe(runs: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
 
 def _store(
     networks: Mapping[str, keras.Model],
+    exact: Mapping[str, Mapping[str, float]],
     architecture: Architecture,
     data: DataSet,
     folder: pathlib.Path,
 ) -> dict[str, dict[str, float]]:
-    """Writes both weights files and measures what they hold."""
-    exact = {role: measure(networks[role], data) for role in ROLES}
+    """Writes both weights files and measures what they hold; `exact` is of the networks."""
     for half_precision in (True, False):
         stored = {}
         for role in ROLES:
