@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from mc_keras.storage import sha256_of_file
-from mc_keras.zoo import manifest, packing, training
+from mc_keras.zoo import datasets, manifest, packing, training
 from mc_keras.zoo.card import card_text
+from mc_keras.zoo.recipes import Recipe
 from mc_keras.zoo.weight_files import write_weights
 
 
@@ -94,6 +95,9 @@ def change_weights(runs, tmp_path):
                 change([layer["0"] for layer in layers], [layer["1"] for layer in layers])
             card = json.loads((run / training.CARD_FILE).read_text())
             card["weights"]["sha256"] = sha256_of_file(run / training.WEIGHTS_FILE)
+            recipe = Recipe(**card["recipe"])
+            data = datasets.load_data(recipe.dataset)
+            card["metrics"] = training.measure(recipe, run / training.WEIGHTS_FILE, data)
             (run / training.CARD_FILE).write_text(json.dumps(card))
         return copies
 
