@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from mc_keras.tools import program
+from mc_keras.tools import inputs, program
 
 if TYPE_CHECKING:
     import keras
 
     from mc_keras.connectors import Connector
+    from mc_keras.reporting import Comparison
 
 _PAIR = flags.DEFINE_string("pair", None, "Pair of networks of the zoo; see `mc-zoo list`.")
 _START = flags.DEFINE_string("start", None, "Instead of --pair: .keras file of the first network.")
@@ -32,12 +33,12 @@ _METHODS = flags.DEFINE_list(
 _DATA = flags.DEFINE_string(
     "data",
     None,
-    "Data set: digits, mnist, cifar10, another name of tensorflow-datasets, or an .npz file with "
-    "x_train, y_train, x_test and y_test. Default: the one of --pair.",
+    inputs.DATA_HELP + " Default: the one of --pair.",
 )
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Folder of prepared data sets. Default: TFDS_DATA_DIR, else that of TFDS."
 )
+_CODE = flags.DEFINE_list("code", [], inputs.CODE_HELP)
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder to write to.", required=True)
 _NUM_POINTS = flags.DEFINE_integer(
     "num_points", 61, "Positions at which a path is measured.", lower_bound=2
@@ -69,8 +70,8 @@ def main(argv: Sequence[str]) -> None:
     _check_flags()
     import mc_keras as mc
     from mc_keras.comparing import compare_methods
-    from mc_keras.tools import inputs
 
+    inputs.import_code(_CODE.value)
     named = {method: _connector(method) for method in _methods()}
     start, end, about = _networks()
     everything = _METHODS.value == ["all"]
@@ -94,7 +95,22 @@ def main(argv: Sequence[str]) -> None:
         verbose=_VERBOSE.value,
     )
     print(mc.reporting.comparison_table(comparison))
+    _warn_of_guessing(comparison, start.output_shape[-1])
     print(f"\n* The best path. The report: {os.path.join(_OUTPUT_DIR.value, 'report.html')}")
+
+
+def _warn_of_guessing(comparison: "Comparison", num_classes: int) -> None:
+    """Say so if the networks are no better than chance, as on data prepared in another way."""
+    report = next(iter(comparison.reports.values()))
+    quantity = f"{report.splits[0]}_accuracy"
+    ends = report[quantity][[0, -1]] if quantity in report.names else []
+    if num_classes > 1 and len(ends) and max(ends) < 1.5 / num_classes:
+        print(
+            f"\nThe networks themselves are right on {ends[0]:.1%} and {ends[1]:.1%} of the data, "
+            f"no better than chance among {num_classes} classes: are the data scaled as in their "
+            "training? A named data set has pixels from 0 to 255; pass yours as an .npz file.",
+            file=sys.stderr,
+        )
 
 
 def _check_flags() -> None:
@@ -111,8 +127,6 @@ def _check_flags() -> None:
 def _networks() -> "tuple[keras.Model, keras.Model, dict[str, Any]]":
     """The two networks, and what is known of them besides."""
     if _PAIR.value is None:
-        from mc_keras.tools import inputs
-
         files = (_START.value, _END.value)
         about = {"networks": " and ".join(map(os.path.basename, files)), "data_set": _DATA.value}
         return *map(inputs.load_model, files), about

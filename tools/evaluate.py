@@ -11,19 +11,19 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from mc_keras.tools import program
+from mc_keras.tools import inputs, program
 
 _PATH = flags.DEFINE_string("path", None, "Path file, as mc-connect writes it.", required=True)
 _DATA = flags.DEFINE_string(
     "data",
     None,
-    "Data set: digits, mnist, cifar10, another name of tensorflow-datasets, or an .npz file with "
-    "x_train, y_train, x_test and y_test.",
+    inputs.DATA_HELP,
     required=True,
 )
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Folder of prepared data sets. Default: TFDS_DATA_DIR, else that of TFDS."
 )
+_CODE = flags.DEFINE_list("code", [], inputs.CODE_HELP)
 _NUM_POINTS = flags.DEFINE_integer(
     "num_points", 61, "Positions at which the path is measured.", lower_bound=2
 )
@@ -54,8 +54,8 @@ _VERBOSE = flags.DEFINE_integer(
 def main(argv: Sequence[str]) -> None:
     del argv
     import mc_keras as mc
-    from mc_keras.tools import inputs
 
+    inputs.import_code(_CODE.value)
     report = mc.evaluate_path(
         mc.load_path(_PATH.value),
         inputs.load_data(_DATA.value, _DATA_DIR.value),

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from mc_keras.tools import program
+from mc_keras.tools import inputs, program
 
 _PATH = flags.DEFINE_string("path", None, "Path file, as written by mc-connect.", required=True)
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder to write into.", required=True)
@@ -24,8 +24,11 @@ _WHOLE_PATH = flags.DEFINE_boolean(
     "whole_path", default=False, help="Also export the whole path as one SavedModel serve(x, t)."
 )
 _DATA = flags.DEFINE_string(
-    "data", None, "Data set for batch-norm statistics: digits, mnist, cifar10 or a TFDS name."
+    "data",
+    None,
+    "For batch-norm statistics, of which the training split is taken. " + inputs.DATA_HELP,
 )
+_CODE = flags.DEFINE_list("code", [], inputs.CODE_HELP)
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of TFDS data sets.")
 
 
@@ -34,10 +37,11 @@ def main(argv: Sequence[str]) -> None:
     positions = [_number(text) for text in _POSITIONS.value]
     import mc_keras as mc
 
+    inputs.import_code(_CODE.value)
     path = mc.load_path(_PATH.value)
     x = None
     if _DATA.value is not None:
-        x = mc.zoo.load_data(_DATA.value, data_dir=_DATA_DIR.value).train[0]
+        x = inputs.load_data(_DATA.value, _DATA_DIR.value)["train"][0]
     for folder in mc.export_points(path, _OUTPUT_DIR.value, positions, batch_norm_data=x):
         print(folder)
     if _WHOLE_PATH.value:

@@ -1,13 +1,69 @@
 """What the commands work on: trained networks and data, from the zoo or from files."""
 
+import importlib
+import importlib.util
 import os
+import pathlib
+import re
+import sys
 import zipfile
+from collections.abc import Iterable
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import keras
 
 _ARRAYS = ("x_train", "y_train", "x_test", "y_test")
+
+
+CODE_HELP = (
+    "Python files or modules to import first, separated by commas, such as those with layers of "
+    "your own that models are made of."
+)
+DATA_HELP = (
+    "Data set: digits, mnist, cifar10, another name of tensorflow-datasets, or an .npz file with "
+    "x_train, y_train, x_test and y_test."
+)
+
+
+def import_code(names: Iterable[str]) -> None:
+    """Import Python files, by their name, and modules, those of this folder among them.
+
+    Their classes and functions may then be parts of models that are loaded, registered with Keras
+    or not.
+
+    Raises:
+        ValueError: If there is no such file or module, or importing it fails.
+    """
+    import keras
+
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    for name in names:
+        try:
+            module = (
+                _import_file(pathlib.Path(name))
+                if name.endswith(".py")
+                else importlib.import_module(name)
+            )
+        except Exception as error:
+            raise ValueError(
+                f"Cannot import --code={name}: {type(error).__name__}: {error}"
+            ) from error
+        for key, value in vars(module).items():
+            if callable(value) and getattr(value, "__module__", None) == module.__name__:
+                keras.saving.get_custom_objects().setdefault(key, value)
+
+
+def _import_file(file: pathlib.Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    if spec is None or spec.loader is None:
+        raise ValueError("not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[file.stem] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 def load_model(file: str) -> "keras.Model":
@@ -29,6 +85,11 @@ def load_model(file: str) -> "keras.Model":
         return keras.saving.load_model(file, compile=False)
     except Exception as error:
         reason = str(error).strip().split("\n")[0] or type(error).__name__
+        if unknown := re.search(r"Could not locate class '(\w+)'", str(error)):
+            reason = (
+                f"it has a layer of a class {unknown[1]!r} that is not known here; name the Python "
+                "file that defines it, --code=FILE.py."
+            )
         raise ValueError(f"Cannot load {file!r} as a Keras model: {reason}") from error
 
 

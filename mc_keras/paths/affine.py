@@ -190,7 +190,8 @@ def _combine(values: list[Any], arrays: list[np.ndarray], variable: keras.Variab
     for c, array in zip(values, arrays, strict=True):
         if np.ndim(c) == 0 and c == 0.0:
             continue
-        term = np.multiply(array, np.asarray(c, "float32"), dtype="float32")
+        # An array even of a scalar variable, for which NumPy gives a number.
+        term = np.asarray(np.multiply(array, np.asarray(c, "float32"), dtype="float32"))
         total = term if total is None else np.add(total, term, out=_room_for(total, term))
     if total is None:
         return np.zeros(variable.shape, dtype)

@@ -35,6 +35,26 @@ def _regression(generator):
     return model, x, y
 
 
+@keras.saving.register_keras_serializable("tests")
+class Temperature(layers.Layer):
+    """Divides by a number that is learned: a weight without axes."""
+
+    def build(self, input_shape):
+        self.temperature = self.add_weight(name="temperature", shape=(), initializer="ones")
+
+    def call(self, x):
+        return x / self.temperature
+
+
+def _scalar_weight(generator):
+    model = keras.Sequential(
+        [keras.Input((3,)), layers.Dense(8, activation="relu"), layers.Dense(2), Temperature()]
+    )
+    model.layers[-1].temperature.assign(generator.uniform(0.5, 2.0))
+    x = generator.normal(size=(N, 3)).astype("float32")
+    return model, x, generator.integers(0, 2, N)
+
+
 def _shared_nested_model(generator):
     base = keras.Sequential(
         [
@@ -105,6 +125,7 @@ MODELS = {
     "LSTM with masks": _text,
     "transformer": _transformer,
     "regression": _regression,
+    "scalar weight": _scalar_weight,
     "shared nested model": _shared_nested_model,
     "mixed precision": _mixed_precision,
     "one-hot targets": _one_hot_targets,

@@ -135,6 +135,57 @@ def test_the_exported_models_are_points_of_the_path(run, place, dense_pair):
     np.testing.assert_allclose(served.serve(x[:9]), model(x[:9]), rtol=1e-4, atol=1e-5)
 
 
+SCALE = '''
+import keras
+
+class Scale(keras.layers.Layer):
+    """Multiplies by a number that is learned. Not registered."""
+
+    def build(self, input_shape):
+        self.factor = self.add_weight(name="factor", shape=(), initializer="ones")
+
+    def call(self, x):
+        return self.factor * x
+'''
+
+
+def test_layers_of_ones_own_and_networks_that_guess(place, tmp_path):
+    (tmp_path / "scale.py").write_text(SCALE)
+    make = """
+import keras, numpy as np, scale
+for name, seed in (("a", 0), ("b", 1)):
+    keras.utils.set_random_seed(seed)
+    layers = [keras.layers.Dense(6, "relu"), scale.Scale(), keras.layers.Dense(30)]
+    keras.Sequential([keras.Input((5,)), *layers]).save(f"{name}.keras")
+x = np.zeros((60, 5), "float32")
+y = np.arange(60) % 30
+np.savez("data.npz", x_train=x, y_train=y, x_test=x[:9], y_test=y[:9])
+"""
+    subprocess.run([sys.executable, "-c", make], cwd=tmp_path, check=True, capture_output=True)
+    words = ["--start=a.keras", "--end=b.keras", "--data=data.npz", "--methods=linear"]
+    words += ["--num_points=3", "--export_points=0", "--output_dir=out"]
+
+    def run(tool, *words):
+        command = [sys.executable, "-m", f"mc_keras.tools.{tool}", *words]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+
+    for code, message in (
+        ([], "class 'Scale' that is not known here; name the Python file that defines it, --code"),
+        (["--code=nowhere.py"], "Cannot import --code=nowhere.py: FileNotFoundError"),
+    ):
+        refused = run("connect", *words, *code)
+        assert refused.returncode == 1
+        assert message in refused.stderr
+    result = run("connect", *words, "--code=scale.py")
+    assert result.returncode == 0, result.stderr
+    assert "no better than chance among 30 classes: are the data scaled" in result.stderr
+    saved = ["--path=out/paths/linear.path", "--data=data.npz", "--code=scale"]
+    for tool, more in (("evaluate", []), ("export", ["--output_dir=models", "--positions=0.5"])):
+        result = run(tool, *saved, *more)
+        assert result.returncode == 0, result.stderr
+    assert (tmp_path / "models/t_0.500/saved_model.pb").exists()
+
+
 NO_FILES = {"start": None, "end": None, "data": None}
 
 BAD = {
