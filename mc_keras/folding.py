@@ -71,10 +71,12 @@ def fold_batch_norm(model: keras.Model) -> keras.Model:
 def _folds(model: keras.Model) -> dict[str, keras.layers.BatchNormalization]:
     """Name of each layer that takes up a batch-norm layer, and that one."""
     called: collections.Counter[str] = collections.Counter()
+    ranks: dict[str, int] = {}
     readers: dict[str, list[keras.Operation]] = collections.defaultdict(list)
 
     def evaluate(op: Any, args: Any, kwargs: Any, outputs: list, path: str) -> list[str]:
         called[path] += 1
+        ranks[path] = len(outputs[0].shape)
         for name in keras.tree.flatten((args, kwargs)):
             if isinstance(name, str):
                 readers[name].append(op)
@@ -93,7 +95,7 @@ def _folds(model: keras.Model) -> dict[str, keras.layers.BatchNormalization]:
             and isinstance(norm := readers[layer.name][0], keras.layers.BatchNormalization)
             and norm in model.layers
             and called[norm.name] == 1
-            and norm.axis in (-1, len(layer.kernel.shape) - 1)
+            and norm.axis in (-1, ranks[layer.name] - 1)
         ):
             folds[layer.name] = norm
     return folds

@@ -91,6 +91,16 @@ def test_norms_that_read_anything_else_stay():
         np.testing.assert_allclose(second, first, rtol=1e-4)
 
 
+@pytest.mark.parametrize(("axis", "stays"), [(1, True), (2, False), (-1, False)])
+def test_norms_over_the_steps_of_a_sequence_stay(axis, stays):
+    """As many steps as units: the axis of the norm cannot be told from shapes of weights."""
+    sequence = [keras.Input((6, 4)), layers.Dense(6), layers.BatchNormalization(axis=axis)]
+    model = randomised(keras.Sequential([*sequence, layers.Dense(3)]))
+    folded = mc.fold_batch_norm(model)
+    assert bool(norms(folded)) == stays
+    assert_same_outputs(model, folded, (6, 4))
+
+
 def test_nested_models_stay_as_they_are():
     inner = keras.Sequential([keras.Input((4,)), layers.Dense(4), layers.BatchNormalization()])
     inputs = keras.Input((4,))
