@@ -4,13 +4,14 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
+from mc_keras.checkpoint import Checkpoint
 from mc_keras.connectors.base import Connector, Job
 from mc_keras.models import CurveModel
 from mc_keras.paths import AffinePath, Bezier, Coefficients
 from mc_keras.tasks import infer_accuracy, infer_loss
 from mc_keras.weight_space import WeightSpace
+from mc_keras.zoo.batches import Batches
 
 
 class CurveFitting(Connector):
@@ -85,27 +86,70 @@ class CurveFitting(Connector):
             num_strata=self.num_strata,
             seed=job.seed,
         )
-        steps = self.epochs * -(-len(x) // self.batch_size)
-        warmup = steps // 20
-        schedule = keras.optimizers.schedules.CosineDecay(
-            0.0, steps - warmup, warmup_target=self.learning_rate, warmup_steps=warmup
-        )
+        batches = Batches(x, y, batch_size=self.batch_size, seed=job.seed)
+        schedule = _schedule(self.learning_rate, self.epochs * len(batches))
         accuracy = infer_accuracy(start, y)
         model.compile(
             optimizer=keras.optimizers.Adam(schedule),
             loss=infer_loss(start, y),
             metrics=[] if accuracy is None else [accuracy],
         )
-        batches = _batches(x, y, self.batch_size, job.seed)
-        model.fit(batches, epochs=self.epochs, shuffle=False, verbose=job.verbose)
+        kept = _KeptEpochs(job.solutions._checkpoint)
+        model.fit(
+            batches,
+            epochs=self.epochs,
+            initial_epoch=kept.restore(model),
+            shuffle=False,  # Keras would shuffle the batches by Python's unseeded generator
+            callbacks=[
+                keras.callbacks.LambdaCallback(
+                    on_epoch_begin=lambda epoch, logs: setattr(batches, "epoch", epoch)
+                ),
+                kept,
+            ],
+            verbose=job.verbose,
+        )
         return model.path()
 
 
-def _batches(x: np.ndarray, y: np.ndarray, batch_size: int, seed: int) -> tf.data.Dataset:
-    """Batches in an order drawn anew for each epoch from a seed of their own.
+class _KeptEpochs(keras.callbacks.Callback):
+    """Keeps how far the training is, epoch after epoch.
 
-    `fit(shuffle=True)` would draw it from the global seed, which a library must not set.
+    Args:
+        checkpoint: Where it is kept; nowhere if `None`.
     """
-    order = tf.data.Dataset.range(len(x)).shuffle(len(x), seed=seed).batch(batch_size)
-    inputs, targets = tf.constant(x), tf.constant(y)
-    return order.map(lambda index: (tf.gather(inputs, index), tf.gather(targets, index)))
+
+    def __init__(self, checkpoint: Checkpoint | None):
+        super().__init__()
+        self._checkpoint = checkpoint
+
+    def restore(self, model: keras.Model) -> int:
+        """Put a compiled model where an earlier run was; returns how many epochs that had done."""
+        model.optimizer.build(model.trainable_variables)
+        saved = None if self._checkpoint is None else self._checkpoint.load()
+        if saved is None:
+            return 0
+        cursor, arrays = saved
+        for variable, array in zip(_state(model), arrays["state"], strict=True):
+            variable.assign(array)
+        return cursor["epochs"]
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Write the checkpoint, unless epochs are much shorter than writing it."""
+        if self._checkpoint is not None and self._checkpoint.due():
+            state = [np.asarray(keras.ops.convert_to_numpy(v)) for v in _state(self.model)]
+            self._checkpoint.save({"epochs": epoch + 1}, {"state": state})
+
+
+def _state(model: keras.Model) -> list[keras.Variable]:
+    return [
+        *model.trainable_variables,
+        *model.non_trainable_variables,
+        *model.optimizer.variables,
+    ]
+
+
+def _schedule(learning_rate: float, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
+    warmup = steps // 20
+    return keras.optimizers.schedules.CosineDecay(
+        0.0, steps - warmup, warmup_target=learning_rate, warmup_steps=warmup
+    )

@@ -1,12 +1,21 @@
-"""A construction that is killed goes on after the last layer that it solved."""
+"""A construction that is killed goes on after the last layer, or epoch, that it finished."""
 
+import keras
 import numpy as np
 import pytest
 
 import mc_keras as mc
 from mc_keras.adjustment import NormalEquations
+from mc_keras.connectors import CurveFitting, OptimalTransport
+from mc_keras.workspace import Workspace
 
 METHODS = ["linear+wa", "ot+wa", "linear+bfly", "best"]
+
+
+def keep_all(patch):
+    """Checkpoints are written whenever there is something new."""
+    patch.setattr("mc_keras.checkpoint._SECONDS_BETWEEN", 0.0)
+    patch.setattr("mc_keras.checkpoint._SHARE_OF_TIME", 1e9)
 
 
 def run_until(monkeypatch, number, call):
@@ -22,8 +31,7 @@ def run_until(monkeypatch, number, call):
 
     with monkeypatch.context() as patch:
         patch.setattr(NormalEquations, "solve", counted)
-        patch.setattr("mc_keras.checkpoint._SECONDS_BETWEEN", 0.0)
-        patch.setattr("mc_keras.checkpoint._SHARE_OF_TIME", 1e9)
+        keep_all(patch)
         try:
             return call(), count
         except KeyboardInterrupt:
@@ -44,16 +52,80 @@ def test_interrupted_and_called_again(method, deep_pair, tmp_path, monkeypatch):
     assert path is None
     path, after = run_until(monkeypatch, 10**6, connect)
     assert after == total - found
+    assert_same(path, expected)
+
+
+def epochs_until(monkeypatch, last, call):
+    """Interrupt the training in `call` when an epoch begins; returns which ones began."""
+    fit, began = keras.Model.fit, []
+
+    def begin(epoch, logs):
+        began.append(epoch)
+        if epoch == last:
+            raise KeyboardInterrupt
+
+    def interrupted(model, *arguments, callbacks=(), **options):
+        watch = keras.callbacks.LambdaCallback(on_epoch_begin=begin)
+        return fit(model, *arguments, callbacks=[*callbacks, watch], **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(keras.Model, "fit", interrupted)
+        keep_all(patch)
+        try:
+            return call(), began
+        except KeyboardInterrupt:
+            return None, began
+
+
+def assert_same(path, expected):
     for t in (0.2, 0.45, 0.9):
         for a, b in zip(path(t), expected(t), strict=True):
             np.testing.assert_array_equal(a, b)
 
 
+CURVES = {
+    "bezier": CurveFitting(epochs=4),
+    "after a reordering": OptimalTransport(along=CurveFitting(epochs=4)),
+}
+
+
+@pytest.mark.parametrize("connector", CURVES.values(), ids=CURVES)
+def test_a_training_goes_on_after_its_last_epoch(connector, batch_norm_pair, tmp_path, monkeypatch):
+    """With dropout, and moments of the optimizer, as if it had not been interrupted."""
+    start, end, data = batch_norm_pair
+    expected = mc.connect(start, end, connector, data)
+    file = tmp_path / "kept"
+
+    def connect():
+        return mc.connect(start, end, connector, data, checkpoint=file)
+
+    path, began = epochs_until(monkeypatch, 2, connect)
+    assert (path, began) == (None, [0, 1, 2])
+    path, began = epochs_until(monkeypatch, None, connect)
+    assert began == [2, 3]
+    assert_same(path, expected)
+    path, began = epochs_until(monkeypatch, None, connect)
+    assert began == []
+    assert_same(path, expected)
+
+
+def test_a_training_goes_on_in_a_workspace_and_leaves_nothing(dense_pair, tmp_path, monkeypatch):
+    start, end, data = dense_pair
+    workspace = Workspace(tmp_path, start, end, {"train": data})
+    connector = CURVES["bezier"]
+    path, _ = epochs_until(monkeypatch, 2, lambda: workspace.path("x", connector))
+    assert path is None
+    path, began = epochs_until(monkeypatch, None, lambda: workspace.path("x", connector))
+    assert began == [2, 3]
+    assert_same(path, mc.connect(start, end, connector, data))
+    workspace.forget("x")
+    assert not any(tmp_path.iterdir())
+
+
 def test_a_checkpoint_of_something_else_is_refused(deep_pair, tmp_path, monkeypatch):
     start, end, (x, y) = deep_pair
     file = tmp_path / "kept"
-    monkeypatch.setattr("mc_keras.checkpoint._SECONDS_BETWEEN", 0.0)
-    monkeypatch.setattr("mc_keras.checkpoint._SHARE_OF_TIME", 1e9)
+    keep_all(monkeypatch)
     mc.connect(start, end, "linear+wa", (x, y), checkpoint=file)
     with pytest.raises(ValueError, match="of another construction: its connector differs"):
         mc.connect(start, end, "arc+wa", (x, y), checkpoint=file)
