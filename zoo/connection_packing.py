@@ -17,15 +17,15 @@ from mc_keras.zoo.connections import read_connection
 from mc_keras.zoo.datasets import DataSet, load_data
 from mc_keras.zoo.manifest import (
     CONNECTION_METRICS,
-    FILE_NAME,
     Architecture,
     ConnectionEntry,
     Manifest,
     WeightsFile,
-    load_manifest,
+    check_place,
+    manifest_in,
     put_entry,
 )
-from mc_keras.zoo.packing import DATASET_LICENSES, check_place
+from mc_keras.zoo.packing import DATASET_LICENSES
 from mc_keras.zoo.pairs import load_pair
 from mc_keras.zoo.populations import Population, load_population
 from mc_keras.zoo.training import CARD_FILE
@@ -70,7 +70,7 @@ def add_connection(
     zoo, run = pathlib.Path(zoo), pathlib.Path(run)
     card = _read_card(run)
     flow = read_connection(run / CONNECTION_FILE)
-    before = load_manifest(zoo) if (zoo / FILE_NAME).exists() else Manifest({})
+    before = manifest_in(zoo)
     check_place(zoo, flow.name, before.connections)
     pairs = load_population(held_out)
     _check_held_out(held_out, pairs, card)

@@ -10,8 +10,10 @@ import difflib
 import json
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
+
+import filelock
 
 from mc_keras.storage import write_json
 from mc_keras.zoo import checks
@@ -219,21 +221,38 @@ def load_manifest(folder: str | os.PathLike[str] | None = None) -> Manifest:
         raise ValueError(f"The zoo's manifest {file} is not valid: {error}.") from error
 
 
+def manifest_in(zoo: str | os.PathLike[str]) -> Manifest:
+    """The manifest of a zoo folder that is written to; an empty one if it has none yet."""
+    return load_manifest(zoo) if (pathlib.Path(zoo) / FILE_NAME).exists() else Manifest({})
+
+
+def check_place(zoo: pathlib.Path, name: str, entries: Collection[str]) -> None:
+    """Raises ValueError if something that is none of a zoo's entries has the place of one."""
+    if (zoo / name).exists() and name not in entries:
+        raise ValueError(
+            f"{zoo / name} exists and is no entry of that zoo; remove it or choose another zoo "
+            "folder."
+        )
+
+
 def put_entry(zoo: str | os.PathLike[str], entry: Entry | ConnectionEntry) -> None:
     """Adds an entry to the manifest of a zoo folder, or replaces the one of that name.
 
-    The manifest is made if there is none.
+    The manifest is made if there is none. Processes that add entries at once wait for each other.
 
     Raises:
         OSError: If the folder cannot be written.
     """
     file = pathlib.Path(zoo) / FILE_NAME
-    before = load_manifest(zoo) if file.exists() else Manifest({})
-    if isinstance(entry, Entry):
-        after = dataclasses.replace(before, entries={**before.entries, entry.name: entry})
-    else:
-        after = dataclasses.replace(before, connections={**before.connections, entry.name: entry})
-    write_json(file, after.to_json())
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(file.with_name(f".{FILE_NAME}.lock")):
+        before = manifest_in(zoo)
+        if isinstance(entry, Entry):
+            after = dataclasses.replace(before, entries={**before.entries, entry.name: entry})
+        else:
+            connections = {**before.connections, entry.name: entry}
+            after = dataclasses.replace(before, connections=connections)
+        write_json(file, after.to_json())
 
 
 def manifest_of(source: str | os.PathLike[str] | None) -> Manifest:

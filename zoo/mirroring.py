@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from mc_keras.storage import atomic_folder
 from mc_keras.zoo import download
 from mc_keras.zoo.card import card_text, connection_card_text
-from mc_keras.zoo.manifest import Entry, manifest_of, put_entry
+from mc_keras.zoo.manifest import Entry, check_place, manifest_in, manifest_of, put_entry
 
 
 def mirror(
@@ -26,18 +26,23 @@ def mirror(
         source: Where the files come from, as for `load_pair`.
 
     Raises:
-        ValueError: If there is no such entry, or no place has its files.
+        ValueError: If there is no such entry, no place has its files, or something else has its
+            place in the folder.
         OSError: If the folder cannot be written.
     """
     zoo = pathlib.Path(zoo)
     origin = manifest_of(source)
-    for name in names:
-        entry = origin.find(name)
+    entries = [origin.find(name) for name in names]
+    there = manifest_in(zoo)
+    for entry in entries:
+        known = there.entries if isinstance(entry, Entry) else there.connections
+        check_place(zoo, entry.name, known)
+    for entry in entries:
         files = {
             role: download.fetch(entry, role, source, base_urls=origin.base_urls)
             for role in entry.files
         }
-        with atomic_folder(zoo / name) as folder:
+        with atomic_folder(zoo / entry.name) as folder:
             for role, file in files.items():
                 shutil.copyfile(file, folder / pathlib.PurePosixPath(entry.files[role].path).name)
             is_pair = isinstance(entry, Entry)

@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import pathlib
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -12,13 +12,13 @@ from mc_keras.storage import atomic_folder, sha256_of_file
 from mc_keras.zoo.card import card_text
 from mc_keras.zoo.datasets import DataSet, load_data
 from mc_keras.zoo.manifest import (
-    FILE_NAME,
     METRICS,
     ROLES,
     Architecture,
     Entry,
     WeightsFile,
-    load_manifest,
+    check_place,
+    manifest_in,
     put_entry,
 )
 from mc_keras.zoo.pairs import read_weights
@@ -72,7 +72,7 @@ def add(
         OSError: If the folder cannot be written.
     """
     zoo = pathlib.Path(zoo)
-    before = load_manifest(zoo).entries if (zoo / FILE_NAME).exists() else {}
+    before = manifest_in(zoo).entries
     runs = {"start": read_run(start), "end": read_run(end)}
     recipe = _common_recipe(runs)
     check_place(zoo, recipe["name"], before)
@@ -91,15 +91,6 @@ def add(
         (folder / "README.md").write_text(card_text(entry), encoding="utf-8")
     put_entry(zoo, entry)
     return entry
-
-
-def check_place(zoo: pathlib.Path, name: str, entries: Collection[str]) -> None:
-    """Raises ValueError if something that is none of a zoo's entries has the place of one."""
-    if (zoo / name).exists() and name not in entries:
-        raise ValueError(
-            f"{zoo / name} exists and is no entry of that zoo; remove it or choose another zoo "
-            "folder."
-        )
 
 
 def _entry(

@@ -1,3 +1,4 @@
+import concurrent.futures
 import copy
 import json
 
@@ -44,6 +45,13 @@ def test_put_entry_leaves_everything_else(tmp_path, contents, make_entry):
     read = manifest.load_manifest(tmp_path)
     assert {name: entry.version for name, entry in read.entries.items()} == {"other": 2, "toy": 1}
     assert read.base_urls == ("https://example.org/zoo",)
+
+
+def test_entries_that_are_put_at_once_are_all_there(tmp_path, make_entry):
+    entries = [make_entry(name=f"toy{number}") for number in range(12)]
+    with concurrent.futures.ThreadPoolExecutor(12) as pool:
+        list(pool.map(lambda entry: manifest.put_entry(tmp_path, entry), entries))
+    assert len(manifest.load_manifest(tmp_path).entries) == 12
 
 
 def test_put_entry_makes_a_manifest(tmp_path, make_entry):

@@ -27,3 +27,12 @@ def test_damaged_source_leaves_the_mirror_alone(tiny_zoo, tmp_path):
     with pytest.raises(ValueError, match="is truncated or another file"):
         mirror(["tiny_digits"], tmp_path / "stick", tiny_zoo)
     assert not (tmp_path / "stick").exists()
+
+
+def test_folders_that_are_no_entries_stay(tiny_zoo, tmp_path):
+    photos = tmp_path / "stick" / "tiny_digits"
+    photos.mkdir(parents=True)
+    (photos / "photo.jpg").write_bytes(b"a photo")
+    with pytest.raises(ValueError, match="exists and is no entry of that zoo"):
+        mirror(["tiny_digits"], tmp_path / "stick", tiny_zoo)
+    assert os.listdir(photos) == ["photo.jpg"]
