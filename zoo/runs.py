@@ -62,8 +62,22 @@ def architecture_of(recipe: dict[str, Any], train: tuple[np.ndarray, np.ndarray]
 
 
 def finished_runs(folder: str | os.PathLike[str], recipe: str) -> dict[int, pathlib.Path]:
-    """Seed to folder of the finished runs of a recipe below `folder`, as `mc-train` names them."""
+    """Seed to folder of the finished runs of a recipe below `folder`, as `mc-train` names them.
+
+    Connection models, which lie beside the networks that they were trained on, are left out.
+
+    Raises:
+        ValueError: If the weights of a run were altered.
+    """
     found = {}
     for card in sorted(pathlib.Path(folder).glob(f"{recipe}/*/{training.CARD_FILE}")):
-        found[int(read_run(card.parent)["seed"])] = card.parent
+        if not _is_of_connection(card):
+            found[int(read_run(card.parent)["seed"])] = card.parent
     return dict(sorted(found.items()))
+
+
+def _is_of_connection(card: pathlib.Path) -> bool:
+    try:
+        return "connection" in json.loads(card.read_text(encoding="utf-8"))
+    except ValueError:
+        return False  # no card at all: the error is that of a run

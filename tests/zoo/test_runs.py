@@ -21,6 +21,9 @@ def test_finished_runs_are_found_by_their_seed(runs, tmp_path):
     for folder, name in zip(runs, ("b", "a"), strict=True):
         shutil.copytree(folder, tmp_path / "tiny_digits" / name)
     (tmp_path / "tiny_digits" / "unfinished").mkdir()
+    connection = tmp_path / "tiny_digits" / "iaf_flow" / "card.json"
+    connection.parent.mkdir()
+    connection.write_text('{"connection": {"method": "iaf_flow"}, "seeds": [10, 11]}')
     found = finished_runs(tmp_path, "tiny_digits")
     assert {seed: folder.name for seed, folder in found.items()} == {3: "b", 4: "a"}
     assert not finished_runs(tmp_path, "fc_digits")
