@@ -1,13 +1,13 @@
 """Curves trained between two networks."""
 
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
 
 from mc_keras.checkpoint import Checkpoint
 from mc_keras.connectors.base import Connector, Job
-from mc_keras.models import CurveModel
+from mc_keras.models import CurveModel, GaripovSchedule
 from mc_keras.paths import AffinePath, Bezier, Coefficients
 from mc_keras.tasks import infer_accuracy, infer_loss
 from mc_keras.weight_space import WeightSpace
@@ -17,20 +17,25 @@ from mc_keras.zoo.batches import Batches
 class CurveFitting(Connector):
     """Bezier curve or polygonal chain whose bends are trained on the data.
 
-    A `CurveModel` with Adam and a cosine schedule, for networks nobody tuned a schedule for. Train
-    a `CurveModel` yourself for any other optimizer, loss or callback.
+    A `CurveModel` with Adam and a cosine schedule, for networks nobody tuned a schedule for, or
+    with the paper's optimizer and schedule. Train a `CurveModel` yourself for any other optimizer,
+    loss or callback.
 
     Args:
         curve: `mc.Bezier` or `mc.PolygonalChain`; a Bezier curve with one bend if not given.
         epochs: Passes over the data.
         batch_size: Examples in a batch.
-        learning_rate: Largest learning rate: it rises to it in the first twentieth of the steps and
-            falls to zero along a cosine.
+        learning_rate: Largest learning rate.
         weight_decay: See `CurveModel`.
         num_strata: See `CurveModel`.
+        optimizer: `"adam"`, whose learning rate rises in the first twentieth of the steps and falls
+            to zero along a cosine; or `"sgd"`, the paper's: momentum 0.9 and a `GaripovSchedule`.
+        augmentation: How images are changed anew in each epoch: `"none"`, or `"crop_flip"` or
+            `"mirror_crop_flip"`, as recipes of the zoo have it.
 
     Raises:
-        ValueError: If a number is out of range.
+        ValueError: If a number is out of range, there is no such optimizer or augmentation, or an
+            augmentation is asked for data that are no images.
 
     Reference:
         Garipov et al., 2018, section 3, https://arxiv.org/abs/1802.10026
@@ -47,6 +52,8 @@ class CurveFitting(Connector):
         learning_rate: float = 5e-3,
         weight_decay: float = 0.0,
         num_strata: int = 16,
+        optimizer: Literal["adam", "sgd"] = "adam",
+        augmentation: Literal["none", "crop_flip", "mirror_crop_flip"] = "none",
     ):
         if epochs < 1 or batch_size < 1 or learning_rate <= 0:
             raise ValueError(
@@ -54,12 +61,18 @@ class CurveFitting(Connector):
                 f"learning rate, received epochs={epochs}, batch_size={batch_size}, "
                 f"learning_rate={learning_rate}."
             )
+        if optimizer not in _OPTIMIZERS:
+            raise ValueError(
+                f"CurveFitting takes optimizer='adam' or 'sgd', not optimizer={optimizer!r}."
+            )
         self.curve = curve if curve is not None else Bezier(num_control_points=3)
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.num_strata = num_strata
+        self.optimizer = optimizer
+        self.augmentation = augmentation
 
     @property
     def name(self) -> str:  # type: ignore[override]
@@ -78,6 +91,7 @@ class CurveFitting(Connector):
     ) -> AffinePath:
         """See `Connector`."""
         x, y = data
+        batches = self._batches(x, y, job.seed)
         model = CurveModel(
             start,
             end,
@@ -86,11 +100,9 @@ class CurveFitting(Connector):
             num_strata=self.num_strata,
             seed=job.seed,
         )
-        batches = Batches(x, y, batch_size=self.batch_size, seed=job.seed)
-        schedule = _schedule(self.learning_rate, self.epochs * len(batches))
         accuracy = infer_accuracy(start, y)
         model.compile(
-            optimizer=keras.optimizers.Adam(schedule),
+            optimizer=_OPTIMIZERS[self.optimizer](self.learning_rate, self.epochs * len(batches)),
             loss=infer_loss(start, y),
             metrics=[] if accuracy is None else [accuracy],
         )
@@ -109,6 +121,14 @@ class CurveFitting(Connector):
             verbose=job.verbose,
         )
         return model.path()
+
+    def _batches(self, x: np.ndarray, y: np.ndarray, seed: int) -> Batches:
+        if self.augmentation != "none" and x.ndim != 4:
+            raise ValueError(
+                f"The augmentation {self.augmentation!r} is for images, of shape (height, width, "
+                f"channels), received examples of shape {x.shape[1:]}: leave it out."
+            )
+        return Batches(x, y, batch_size=self.batch_size, augmentation=self.augmentation, seed=seed)
 
 
 class _KeptEpochs(keras.callbacks.Callback):
@@ -148,8 +168,17 @@ def _state(model: keras.Model) -> list[keras.Variable]:
     ]
 
 
-def _schedule(learning_rate: float, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
+def _adam(learning_rate: float, steps: int) -> keras.optimizers.Optimizer:
     warmup = steps // 20
-    return keras.optimizers.schedules.CosineDecay(
-        0.0, steps - warmup, warmup_target=learning_rate, warmup_steps=warmup
+    return keras.optimizers.Adam(
+        keras.optimizers.schedules.CosineDecay(
+            0.0, steps - warmup, warmup_target=learning_rate, warmup_steps=warmup
+        )
     )
+
+
+def _sgd(learning_rate: float, steps: int) -> keras.optimizers.Optimizer:
+    return keras.optimizers.SGD(GaripovSchedule(learning_rate, steps), momentum=0.9)
+
+
+_OPTIMIZERS = {"adam": _adam, "sgd": _sgd}
