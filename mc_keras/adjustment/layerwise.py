@@ -2,12 +2,13 @@
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mc_keras.adjustment.kept_rows import ROWS_BYTES, KeptRows, Rows
 from mc_keras.adjustment.legs import Ends, leg, reading_means, unit_means
 from mc_keras.adjustment.linear_layers import LinearLayer
 from mc_keras.adjustment.networks import BYTES, Network, mixture, num_affordable
@@ -132,7 +133,7 @@ class _Walk:
         self.turning = readers[-1] if readers else -1
         wanted = {n for k, step in enumerate(self.steps) if self._times(k) for n in step.consumers}
         self.goals = self._targets(ends[0], states[0], wanted)
-        self.end_goal: list[NDArray] = []
+        self.end_goal: Rows = []
         if how.target != "start" and how.refit:
             self.end_goal = self._targets(ends[1], states[1], {self.last})[self.last]
         # The end's network, run up to the layer that moves.
@@ -151,13 +152,14 @@ class _Walk:
 
     def _targets(
         self, point: Sequence[NDArray], state: Sequence[NDArray], wanted: set[int]
-    ) -> dict[int, list[NDArray]]:
+    ) -> dict[int, Rows]:
         """What the activations of linear layers are given by a network, in rows, block by block."""
-        network, found = self._network(point, state), {}
+        network, found = self._network(point, state), dict[int, Rows]()
         for number in range(max(wanted, default=-1) + 1):
             if number in wanted:
                 network.settle(number)
-                found[number] = network.rows(self.layers[number], self.program.calls[number])
+                rows = network.rows(self.layers[number], self.program.calls[number])
+                found[number] = KeptRows(rows, ROWS_BYTES // (len(wanted) + 1))
             network.run(number)
         return found
 
@@ -228,10 +230,10 @@ class _Walk:
         return leg(self.space, ends, states, moves=moves, means=means)
 
     def _means(self, k: int, ends: Ends, moves: Sequence[int]) -> dict[int, NDArray]:
-        """Means of the units of step `k`, where they go along arcs."""
-        if not self.how.arc or not moves:
-            return {}
+        """Means of the units of step `k`, where they go along arcs; outputs go along lines."""
         linear = self.steps[k].linear
+        if not self.how.arc or not moves or linear == self.last:
+            return {}
         means = unit_means(ends, [i for i in self._own(linear) if i in moves])
         if not self.how.refit:
             kernel = self.layers[linear].kernel
@@ -278,10 +280,11 @@ class _Walk:
                 if number == step.linear and products is not None:
                     coefficients = straight.coefficients(time)[layer.kernel]
                     bias = None if layer.bias is None else network.point[layer.bias]
-                    network.pass_with(call, mixture(products, coefficients, layer.spread(bias)))
+                    network.pass_with(call, _blocks_of(products, coefficients, layer.spread(bias)))
                     continue
                 if number in step.consumers and not self._is_over(k, number, time):
-                    network.settle(number)
+                    if number != max(step.consumers):
+                        network.settle(number)
                     solve = functools.partial(self._solve, k, number, network, time)
                     put(self.layers[number], network, self.solutions.next(solve))
                     found |= {v: np.array(network.point[v]) for v in self._own(number)}
@@ -333,3 +336,14 @@ class _Walk:
     @staticmethod
     def _matrix(layer: LinearLayer, point: Sequence[NDArray]) -> NDArray[np.float64]:
         return layer.matrix(point[layer.kernel], None if layer.bias is None else point[layer.bias])
+
+
+def _blocks_of(
+    products: Sequence[NDArray], coefficients: Sequence[float], bias: Any
+) -> Callable[[slice], NDArray]:
+    """See `mixture`: a function that makes a block of it."""
+
+    def block(part: slice) -> NDArray:
+        return mixture([product[part] for product in products], coefficients, bias)
+
+    return block

@@ -52,6 +52,8 @@ class Network:
         self.values = dict(values)
         self.limit = limit
         self.waiting: list[Call] = []
+        # Activations of blocks, by slot, that come from elsewhere.
+        self.given: dict[int, Callable[[slice], NDArray]] = {}
 
     @property
     def num_examples(self) -> int:
@@ -61,7 +63,7 @@ class Network:
     def at(self, point: Sequence[Any], state: Sequence[Any]) -> "Network":
         """A network run as far as this one, with other weights for the calls to come."""
         other = Network(self.program, self.space, point, state, self.values, self.limit)
-        other.waiting = list(self.waiting)
+        other.waiting, other.given = list(self.waiting), dict(self.given)
         return other
 
     def set(self, variable: int, array: NDArray) -> None:
@@ -87,7 +89,7 @@ class Network:
 
     def settle(self, position: int) -> None:
         """Hold what calls from `position` on will read, if that fits, and the input."""
-        if not self.waiting:
+        if not (self.waiting or self.given):
             return
         live = self.program.live(position)
         if 4 * self.program.size(live) * self.num_examples > self.limit:
@@ -96,16 +98,21 @@ class Network:
         ready = {n: array for n, array in self.values.items() if n in kept}
         missing = [n for n in live if n not in ready]
         held = self._in_blocks(lambda part: self.block(part, missing), missing)
-        self.values, self.waiting = ready | held, []
+        self.values, self.waiting, self.given = ready | held, [], {}
 
     def block(self, part: slice, wanted: Sequence[int]) -> Values:
         """Activations of a block of examples, by slot; those wanted, and those on the way."""
-        needed, calls = set(wanted) - self.values.keys(), []
+        known = self.values.keys() | self.given.keys()
+        needed, calls = set(wanted) - known, []
         for call in reversed(self.waiting):
             if needed & set(call.outputs):
                 calls.append(call)
-                needed = (needed - set(call.outputs)) | (set(call.inputs) - self.values.keys())
+                needed = (needed - set(call.outputs)) | (set(call.inputs) - known)
         values = {n: array[part] for n, array in self.values.items()}
+        values |= {n: block(part) for n, block in self.given.items()}
+        if (input_slot := self.program.input) in values:
+            # As Keras casts inputs: bytes would wrap around in the first operation.
+            values[input_slot] = values[input_slot].astype(self.program.dtype, copy=False)
         for call in reversed(calls):
             outputs = keras.tree.flatten(self._outputs(call, values))
             values.update(zip(call.outputs, map(np.asarray, outputs), strict=True))
@@ -120,14 +127,12 @@ class Network:
         for part in blocks(self.num_examples):
             yield layer.features(self.block(part, call.inputs)[call.inputs[0]], part.start)
 
-    def rows(self, layer: LinearLayer, call: Call) -> list[NDArray]:
+    def rows(self, layer: LinearLayer, call: Call) -> Iterator[NDArray]:
         """What the activation of a linear layer is given, in rows, block by block."""
         bias = None if layer.bias is None else self.point[layer.bias]
-        rows = []
         for part in blocks(self.num_examples):
             x = self.block(part, call.inputs)[call.inputs[0]]
-            rows.append(layer.targets(layer.linear(x, self.point[layer.kernel], bias), part.start))
-        return rows
+            yield layer.targets(layer.linear(x, self.point[layer.kernel], bias), part.start)
 
     def linear(self, layer: LinearLayer, call: Call, kernel: Any) -> NDArray:
         """The same for all examples, with any kernel and no bias, as the layer shapes it."""
@@ -139,13 +144,9 @@ class Network:
 
         return self._in_blocks(outputs, [0])[0]
 
-    def pass_with(self, call: Call, before: NDArray) -> None:
-        """Pass a linear layer, given what its activation is given, an array that it takes over."""
-        activation = call.op.activation
-        if activation is not keras.activations.linear:
-            for part in blocks(len(before)):
-                before[part] = activation(before[part])
-        self.values[call.outputs[0]] = before
+    def pass_with(self, call: Call, before: Callable[[slice], NDArray]) -> None:
+        """Pass a linear layer, given for any block what its activation is given."""
+        self.given = {call.outputs[0]: lambda part: np.asarray(call.op.activation(before(part)))}
 
     def _in_blocks(self, function: Callable[[slice], Values], slots: Sequence[int]) -> Values:
         """Values of `function` for the blocks of all examples, in arrays that are written once."""
@@ -205,12 +206,10 @@ def mixture(products: Sequence[NDArray], coefficients: Sequence[float], bias: An
         bias: The bias, shaped to broadcast, or `None`.
     """
     whole = max(products, key=lambda product: product.size)
-    total = np.zeros_like(whole)
+    total = np.zeros_like(whole) if bias is None else np.zeros_like(whole) + np.asarray(bias)
     for product, c in zip(products, coefficients, strict=True):
-        for part in blocks(len(whole)):
-            total[part] += np.float32(c) * product[part]
-    if bias is not None:
-        total += np.asarray(bias)
+        if c:
+            total += np.float32(c) * product
     return total
 
 

@@ -17,16 +17,18 @@ _ROWS = 4000
 _MANY_FEATURES = 1000
 # Eigenvalues of a Gram matrix are squares of singular values: this is 1e-6 of the largest of those.
 _SMALLEST_EIGENVALUE = 1e-12
+# A smaller ridge would be below the rounding of single precision.
+_RIDGE_OF_SINGLE = 1e-5
 
 
 class NormalEquations:
     """`min ||features @ solution - targets||^2` near a prior, added up block by block.
 
     Memory is `O(num_features^2)`, whatever the number of rows; blocks may come in any order. What
-    is added up, in float64, is what the prior misses: of 1000 features or more, with a ridge, the
-    products of one block can then be computed in float32, twice as fast. Their rounding acts like a
-    ridge a hundred times smaller than one of 1e-4, and a prior that misses nothing stays. All else
-    is float64.
+    is added up, in float64, is what the prior misses: of 1000 features or more, with a ridge of
+    1e-5 or more, the products of one block can then be computed in float32, twice as fast. Their
+    rounding acts like a ridge a hundred times smaller than one of 1e-4, and a prior that misses
+    nothing stays. All else is float64.
 
     Minimises the mean squared error plus `ridge * mean squared feature * ||solution - prior||^2`.
     Where the features say nothing (dead units, duplicates, fewer rows than features) the solution
@@ -34,7 +36,7 @@ class NormalEquations:
 
     Args:
         prior: Shape `(num_features, num_targets)`.
-        ridge: Dimensionless, at least 0. At 0, directions whose singular value is below a
+        ridge: Dimensionless, at least 0. Below 1e-12, directions whose singular value is below a
             millionth of the largest count as absent: with a prior of zeros, the truncated
             pseudo-inverse.
         name: What an error calls them.
@@ -53,7 +55,7 @@ class NormalEquations:
         self.missing = np.zeros(self.prior.shape)
         self.num_rows = 0
         self._single: NDArray | None = None
-        if ridge > 0 and num_features >= _MANY_FEATURES:
+        if ridge >= _RIDGE_OF_SINGLE and num_features >= _MANY_FEATURES:
             self._single = np.zeros_like(self.gram, "float32", order="F")
         dtype = "float64" if self._single is None else "float32"
         self._features = np.empty((_ROWS, num_features), dtype)
@@ -116,7 +118,7 @@ class NormalEquations:
             return self._solve()
 
     def _solve(self) -> NDArray[np.float64]:
-        if self.ridge > 0:
+        if self.ridge > _SMALLEST_EIGENVALUE:
             system = self.gram.copy(order="F")
             strength = max(self.ridge * system.trace() / len(system), 1e-30)
             system[np.diag_indices_from(system)] += strength

@@ -62,6 +62,8 @@ class Program:
         output: Number of the slot of the output.
         linear: Numbers of the calls of layers that can be solved for.
         shared: Numbers of the calls whose weights other calls have too. They are not solved for.
+        heads: Numbers of the linear calls that no other linear call comes behind.
+        dtype: Of the input.
         last_use: For each slot the number of the last call that reads it; a number after all for
             the output.
 
@@ -83,6 +85,7 @@ class Program:
                 f"'{model.name}' with {len(model.inputs)} inputs and {len(model.outputs)} outputs."
             )
         self._name = model.name
+        self.dtype = keras.backend.standardize_dtype(model.inputs[0].dtype)
         self.calls: list[Call] = []
         self._shapes = {0: tuple(model.inputs[0].shape[1:])}
         self.input = 0
@@ -102,6 +105,7 @@ class Program:
             for number, call in enumerate(self.calls)
             if number not in self.shared and is_linear(call.op)
         ]
+        self.heads = self._heads()
 
     def _record(
         self, op: Any, args: tuple, kwargs: dict, outputs: Sequence[Any], path: str
@@ -120,17 +124,36 @@ class Program:
         self.calls.append(Call(op, path, args, kwargs, numbers, inputs, shape))
         return [Slot(number) for number in numbers]
 
+    def _heads(self) -> set[int]:
+        heads, leads_on = set(), set[int]()
+        for number in range(len(self.calls) - 1, -1, -1):
+            call = self.calls[number]
+            if number in self.linear and not leads_on & set(call.outputs):
+                heads.add(number)
+            if number in self.linear or leads_on & set(call.outputs):
+                leads_on |= set(call.inputs)
+        return heads
+
     def check_solvable(self) -> None:
         """Check that there are layers to solve for.
 
         Raises:
-            ValueError: If there is no linear layer with weights of its own.
+            ValueError: If there is no linear layer with weights of its own, or one takes inputs
+                whose size is not fixed.
         """
         if not self.linear:
             raise ValueError(
                 f"The model '{self._name}' has no Dense or convolution layer whose weights could "
                 f"be solved for. {_OTHERWISE}"
             )
+        for number in self.linear:
+            call = self.calls[number]
+            if None in call.shape:
+                raise ValueError(
+                    f"The layer '{call.path}' takes inputs of shape {call.shape}, whose size is "
+                    "not fixed; make the model again with a keras.Input of a fixed shape, give it "
+                    f"the same weights, and solve for that. {_OTHERWISE}"
+                )
 
     def check_stepwise(self) -> None:
         """Check that layers can be taken one after the other.

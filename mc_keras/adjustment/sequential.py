@@ -13,6 +13,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from mc_keras.adjustment.kept_rows import ROWS_BYTES, KeptRows
 from mc_keras.adjustment.linear_layers import LinearLayer
 from mc_keras.adjustment.networks import BATCH, BYTES, Network, num_affordable, same_weights
 from mc_keras.adjustment.program import Program
@@ -105,10 +106,13 @@ def solve_along(
                 layer = LinearLayer(call.op, variables, call.shape, num_positions, rng)
                 is_last = call.outputs[0] == program.output
                 solves = solver.solves_first or not same
-                solves &= solver.solves_outputs or not is_last
+                solves &= solver.solves_outputs or position not in program.heads
                 for network in everyone if solves else ():
                     network.settle(position)
-                ends = [network.rows(layer, call) for network in (a, b)] if solves else []
+                ends = [
+                    KeptRows(network.rows(layer, call), ROWS_BYTES // 2)
+                    for network in ((a, b) if solves else ())
+                ]
                 for share, network in zip(shares, between, strict=True):
                     if solves:
                         own = share[linear.index(position)]

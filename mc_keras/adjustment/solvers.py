@@ -6,13 +6,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from mc_keras.adjustment.kept_rows import Rows
 from mc_keras.adjustment.linear_layers import LinearLayer
 from mc_keras.adjustment.networks import Network
 from mc_keras.adjustment.normal_equations import NormalEquations
 from mc_keras.adjustment.program import Call
-
-# Rows of features or outputs, block by block.
-Rows = Sequence[NDArray]
 
 
 class Solver(abc.ABC):
@@ -102,7 +100,7 @@ class Rescaling(Solver):
         self, layer: LinearLayer, call: Call, network: Network, ends: Sequence[Rows], t: float
     ) -> NDArray[np.float64]:
         """See the base class."""
-        mean, deviation = _moments(network.rows(layer, call))
+        mean, deviation = _moments(list(network.rows(layer, call)))
         start, end = map(_moments, ends)
         wanted_mean, wanted = (
             (1 - t) * first + t * second for first, second in zip(start, end, strict=True)

@@ -74,6 +74,15 @@ def test_one_hidden_layer_is_the_papers_formula(base, target):
         np.testing.assert_allclose(np.r_[found[2], found[3][None]], expected, atol=1e-4)
 
 
+def test_the_output_layer_goes_to_the_end_on_a_line():
+    a, b, x = pair(lambda: dense((9,)))
+    path = mc.connect(a, b, WeightAdjustment(Arc(), target="start"), data_for(x))
+    last = segments(path)[-1]
+    for number in (2, 3):
+        ends = (last(0.0)[number] + last(1.0)[number]) / 2
+        np.testing.assert_allclose(last(0.5)[number], ends, atol=1e-6)
+
+
 def test_the_pseudo_inverse_is_that_of_numpy():
     a, b, x = pair(lambda: dense((9,)), examples=200)
     connector = WeightAdjustment(pseudo_inverse=True, target="start", num_breakpoints=3)

@@ -53,6 +53,15 @@ def test_the_residual_is_at_right_angles_but_for_the_ridge(ridge, seed):
     np.testing.assert_allclose(h.T @ (h @ found - y), -strength * (found - prior), atol=1e-8)
 
 
+@pytest.mark.parametrize("ridge", [1e-8, 1e-6, 1e-5])
+def test_fewer_rows_than_features_with_a_small_ridge(ridge):
+    h, y = problem(300, 1001, 3)
+    found = solution(h.astype("float32"), y, ridge=ridge)
+    strength = ridge * np.square(h).sum() / 1001
+    expected = h.T @ np.linalg.solve(h @ h.T + strength * np.eye(300), y)
+    np.testing.assert_allclose(h @ found, h @ expected, atol=2e-3)
+
+
 @pytest.mark.parametrize("ridge", [0.0, 1e-4, 1e2])
 def test_a_prior_without_error_is_the_solution(ridge):
     h, _ = problem(40, 6, 3)

@@ -105,6 +105,37 @@ def test_shared_layers_stay_on_the_base_and_others_make_good():
         mc.connect(a, b, WeightAdjustment(), data)
 
 
+@pytest.mark.parametrize("after", [keras.layers.Softmax(), keras.layers.Reshape((3, 1))])
+def test_the_output_layer_is_not_rescaled_whatever_comes_after_it(after):
+    def build():
+        layers = [keras.layers.Dense(6, "relu"), keras.layers.Dense(3), after]
+        return keras.Sequential([keras.Input((4,)), *layers])
+
+    a, b, x = pair(build)
+    path = mc.connect(a, b, Repair(num_knots=3), (x, np.zeros((len(x), 3, 1), "float32")))
+    line = mc.connect(a, b, "linear")(0.5)
+    for number, (array, base) in enumerate(zip(path(0.5), line, strict=True)):
+        assert np.allclose(array, base, atol=1e-6) == (number >= 2)
+
+
+@pytest.mark.parametrize(
+    "connector",
+    [FeatureInterpolation(num_knots=3), Repair(num_knots=3), WeightAdjustment(num_breakpoints=2)],
+    ids=lambda connector: connector.name,
+)
+def test_bytes_are_cast_as_keras_casts_them(connector):
+    def build():
+        inputs = keras.Input((4, 4, 2))
+        x = keras.layers.Conv2D(3, 3, activation="relu")(inputs - 128)
+        return keras.Model(inputs, keras.layers.Dense(3)(keras.layers.Flatten()(x)))
+
+    a, b, _ = pair(build)
+    x = np.random.default_rng(0).integers(0, 256, (90, 4, 4, 2), dtype="uint8")
+    points = [mc.connect(a, b, connector, data_for(given))(0.5) for given in (x, x * 1.0)]
+    for v, w in zip(*points, strict=True):
+        np.testing.assert_array_equal(v, w)
+
+
 def test_staggered_layers_move_one_after_the_other():
     a, b, x = pair(lambda: dense((6, 5, 7)), examples=300)
     connector = FeatureInterpolation(stagger=1.0, num_knots=9)
@@ -138,6 +169,7 @@ def test_activations_that_are_not_held_are_computed_again(name, connector, monke
     held = mc.connect(a, b, connector, data_for(x))
     for module in ("sequential", "layerwise"):
         monkeypatch.setattr(f"mc_keras.adjustment.{module}.BYTES", 0)
+        monkeypatch.setattr(f"mc_keras.adjustment.{module}.ROWS_BYTES", 0)
     again = mc.connect(a, b, connector, data_for(x))
     for t in (0.2, 0.5, 0.8):
         for v, w in zip(held(t), again(t), strict=True):
@@ -169,6 +201,12 @@ def test_bad_input_is_named():
         FeatureInterpolation(Arc(), stagger=0.5)
     with pytest.raises(ValueError, match="method needs data"):
         mc.connect(a, b, "best")
+    layers = [keras.Input((None, None, 2)), keras.layers.Conv2D(4, 3, name="scan")]
+    layers += [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3)]
+    unsized = keras.Sequential(layers)
+    assert not FeatureInterpolation().applies_to(unsized)
+    with pytest.raises(ValueError, match="'scan' takes inputs of shape .* not fixed"):
+        mc.connect(unsized, unsized, FeatureInterpolation(), data_for(np.zeros((9, 5, 5, 2))))
     b.set_weights([w * 1e30 for w in b.get_weights()])
     with pytest.raises(ValueError, match="features of the layer .* are not finite"):
         mc.connect(a, b, FeatureInterpolation(), data_for(x))

@@ -1,0 +1,62 @@
+"""Blocks of rows that may be more than memory should hold."""
+
+import tempfile
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Bytes of rows that are held in memory, of all layers together.
+ROWS_BYTES = 2**30
+
+
+class KeptRows:
+    """Arrays, read again and again in any order: in memory up to a limit, the rest in a file.
+
+    The file is a temporary one and goes with the object.
+
+    Args:
+        blocks: The arrays.
+        limit: Bytes that may be held in memory.
+    """
+
+    def __init__(self, blocks: Iterable[NDArray], limit: int):
+        self._blocks: list[NDArray | Callable[[], NDArray]] = []
+        held, file = 0, None
+        for block in blocks:
+            held += block.nbytes
+            if held <= limit:
+                self._blocks.append(block)
+            else:
+                if file is None:
+                    file = tempfile.TemporaryFile()
+                    weakref.finalize(self, file.close)
+                self._blocks.append(_written(block, file))
+
+    def __len__(self) -> int:
+        return len(self._blocks)
+
+    def __getitem__(self, number: int) -> NDArray:
+        block = self._blocks[number]
+        return block if isinstance(block, np.ndarray) else block()
+
+    def __iter__(self) -> Iterator[NDArray]:
+        return (self[number] for number in range(len(self)))
+
+
+def _written(block: NDArray, file: IO[bytes]) -> Callable[[], NDArray]:
+    """Append an array to a file; a function that reads it again."""
+    place, shape, dtype, size = file.seek(0, 2), block.shape, block.dtype, block.nbytes
+    file.write(np.ascontiguousarray(block).data)
+
+    def read() -> NDArray:
+        file.seek(place)
+        return np.frombuffer(file.read(size), dtype).reshape(shape)
+
+    return read
+
+
+# Rows of features or outputs, block by block.
+Rows = list[NDArray] | KeptRows

@@ -1,0 +1,27 @@
+"""Rows in memory and in a file are the same rows."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mc_keras.adjustment.kept_rows import KeptRows
+
+
+@given(
+    sizes=st.lists(st.integers(0, 7), max_size=6),
+    limit=st.integers(0, 300),
+    dtype=st.sampled_from(["float32", "float64"]),
+    order=st.randoms(use_true_random=False),
+)
+def test_blocks_come_back_in_any_order(sizes, limit, dtype, order):
+    rng = np.random.default_rng(len(sizes))
+    blocks = [rng.normal(size=(size, 3)).astype(dtype) for size in sizes]
+    kept = KeptRows(iter(blocks), limit)
+    assert len(kept) == len(blocks)
+    numbers = list(range(len(blocks))) * 2
+    order.shuffle(numbers)
+    for number in numbers:
+        np.testing.assert_array_equal(kept[number], blocks[number])
+    for found, block in zip(kept, blocks, strict=True):
+        np.testing.assert_array_equal(found, block)
+        assert found.dtype == dtype
