@@ -9,6 +9,8 @@ WORKERS ?= 2
 
 demo: $(VENV)/installed
 	$(BIN)/mc-connect --pair=fc_digits --methods=all --output_dir=demo
+	$(BIN)/mc-connect --pair=fc1_digits --methods=linear,arc,ot,rnvp_bijection,rnvp_bijection+wa \
+		--output_dir=demo/learned
 
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow"
