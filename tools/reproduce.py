@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from mc_keras.reproduction import Table
     from mc_keras.zoo.datasets import DataSet
+    from mc_keras.zoo.recipes import Recipe
 
     Pairs = dict[str, tuple[keras.Model, keras.Model]]
 
@@ -149,15 +150,16 @@ def main(argv: Sequence[str]) -> None:
         if _DATASET.value is not None
         else reproduction.TABLE_2[_NETWORK.value]
     )
-    data = mc.zoo.load_data(get_recipe(table.pair).dataset, data_dir=_DATA_DIR.value)
+    recipe = get_recipe(table.pair)
+    data = mc.zoo.load_data(recipe.dataset, data_dir=_DATA_DIR.value)
     pairs = _pairs(table, data)
     if _FIGURE.value is None:
-        _reproduce_table(table, pairs, data)
+        _reproduce_table(table, pairs, data, recipe)
     else:
         _draw_figure(table, pairs, data)
 
 
-def _reproduce_table(table: "Table", pairs: "Pairs", data: "DataSet") -> None:
+def _reproduce_table(table: "Table", pairs: "Pairs", data: "DataSet", recipe: "Recipe") -> None:
     from mc_keras import reproduction
     from mc_keras.reproduction.markdown import markdown_table
 
@@ -171,7 +173,7 @@ def _reproduce_table(table: "Table", pairs: "Pairs", data: "DataSet") -> None:
         data,
         folder,
         rows=_ROWS.value,
-        epochs=_EPOCHS.value,
+        chains=reproduction.chains_between(recipe, _EPOCHS.value),
         num_points=_NUM_POINTS.value,
         train_examples=_TRAIN_EXAMPLES.value,
         seed=_SEED.value,
@@ -246,7 +248,7 @@ def _compare_sizes() -> None:
         folder,
         sizes=sizes,
         rows=rows,
-        epochs=_EPOCHS.value,
+        chains=reproduction.chains_between(recipe, _EPOCHS.value),
         num_points=_NUM_POINTS.value,
         train_examples=_TRAIN_EXAMPLES.value,
         seed=_SEED.value,

@@ -1,5 +1,6 @@
 """The tables and studies of Anokhin and Yarotsky, 2020, measured again."""
 
+from mc_keras.reproduction.chains import Chains, chains_between
 from mc_keras.reproduction.compare_sizes import compare_sizes
 from mc_keras.reproduction.published import TABLE_1, TABLE_2, Figure, Row, Table
 from mc_keras.reproduction.reproduce import reproduce
@@ -12,12 +13,14 @@ __all__ = [
     "STUDIES",
     "TABLE_1",
     "TABLE_2",
+    "Chains",
     "Figure",
     "Reproduction",
     "Row",
     "Study",
     "StudyResult",
     "Table",
+    "chains_between",
     "compare_sizes",
     "missing_rows",
     "reproduce",

@@ -36,7 +36,7 @@ def compare_sizes(
         folder: Where to write.
         sizes: Instead of the study's own.
         rows: Names of methods. The end points are always measured.
-        **settings: As for `reproduce`: `epochs`, `num_points`, `train_examples`, `seed`,
+        **settings: As for `reproduce`: `chains`, `num_points`, `train_examples`, `seed`,
             `keep_paths`, `about`, `verbose`.
 
     Returns:
@@ -53,7 +53,7 @@ def compare_sizes(
             f"{list(sizes)}. Leave out those below 1."
         )
     for row in rows:
-        connector_of(row, 1)
+        connector_of(row)
     folder = pathlib.Path(folder)
     results = {}
     for size in sizes:

@@ -3,6 +3,7 @@
 import pathlib
 
 from mc_keras.evaluation import PathReport
+from mc_keras.reproduction.chains import Chains
 from mc_keras.reproduction.published import ENDS
 from mc_keras.reproduction.rows import connector_of, exists
 from mc_keras.workspace import Workspace
@@ -14,14 +15,14 @@ class KeptReports:
     Args:
         folder: Where the reports are.
         workspace: Makes and measures paths.
-        epochs: Of the trained chains.
+        chains: How chains are trained.
         num_points: Positions at which a path is measured, besides its knots.
     """
 
-    def __init__(self, folder: pathlib.Path, workspace: Workspace, epochs: int, num_points: int):
+    def __init__(self, folder: pathlib.Path, workspace: Workspace, chains: Chains, num_points: int):
         self._folder = folder
         self._workspace = workspace
-        self._epochs = epochs
+        self._chains = chains
         self._num_points = num_points
         self._measured_on = workspace.measured_on
 
@@ -38,7 +39,7 @@ class KeptReports:
             return None
         provenance = report.metadata["provenance"]
         same = (
-            self._workspace.made_by(connector_of(row, self._epochs), provenance)
+            self._workspace.made_by(connector_of(row, self._chains), provenance)
             and report.metadata["evaluation"]["data"] == self._measured_on
             and report.metadata.get("num_points") == self._points(row)
         )
@@ -46,7 +47,7 @@ class KeptReports:
 
     def make(self, row: str) -> PathReport:
         """Find the path and measure it, from where an earlier run was."""
-        path = self._workspace.path(row, connector_of(row, self._epochs))
+        path = self._workspace.path(row, connector_of(row, self._chains))
         report = self._workspace.measure(row, path, self._points(row))
         report.metadata["num_points"] = self._points(row)
         report.save(self._file(row))

@@ -1,5 +1,6 @@
 """`reproduce`: measures the rows of a table, keeping what is done."""
 
+import dataclasses
 import datetime
 import pathlib
 from collections.abc import Iterable, Mapping
@@ -11,6 +12,7 @@ from mc_keras.evaluation import PathReport
 from mc_keras.evaluation.points import checked_splits
 from mc_keras.progress import ProgressBar
 from mc_keras.provenance import versions
+from mc_keras.reproduction.chains import AS_USUAL, Chains
 from mc_keras.reproduction.kept_reports import KeptReports
 from mc_keras.reproduction.published import Table
 from mc_keras.reproduction.result import SPLITS, Reproduction
@@ -28,7 +30,7 @@ def reproduce(
     folder: PathLike,
     *,
     rows: Iterable[str] | None = None,
-    epochs: int = 30,
+    chains: Chains = AS_USUAL,
     num_points: int = 61,
     train_examples: int | None = None,
     seed: int = 0,
@@ -51,7 +53,7 @@ def reproduce(
         folder: Where to write.
         rows: Names of the rows to compute, those of further methods among them; all of the table
             that there are methods for if not given. The end points are always computed.
-        epochs: Of the trained chains.
+        chains: How chains are trained.
         num_points: Positions at which a path is measured, besides its knots.
         train_examples: How many training examples, from the first on, paths are measured on; all if
             not given. They are found with all of them in any case.
@@ -94,7 +96,7 @@ def reproduce(
             seed=seed,
             verbose=int(verbose == 2),
         )
-        kept = KeptReports(folder / "pairs" / pair, workspace, epochs, num_points)
+        kept = KeptReports(folder / "pairs" / pair, workspace, chains, num_points)
         for row in wanted:
             reports.setdefault(row, {})[pair] = kept.load(row) or kept.make(row)
             workspace.forget(row, keep_path=keep_paths)
@@ -114,7 +116,7 @@ def reproduce(
             "data": workspace.origin["data"],
             "measured_on": {split: len(y) for split, (_, y) in measured.items()},
             "num_points": num_points,
-            "epochs_of_chains": epochs,
+            "chains": dataclasses.asdict(chains),
             "seed": seed,
             "versions": versions(),
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

@@ -4,34 +4,33 @@ from collections.abc import Iterable
 
 import keras
 
-from mc_keras.connectors import Connector, CurveFitting, Linear, by_name, names
-from mc_keras.paths import PolygonalChain
+from mc_keras.connectors import Connector, Linear, by_name, names
+from mc_keras.reproduction.chains import AS_USUAL, Chains
 from mc_keras.reproduction.published import ENDS, Table
 
-_CHAINS = {"polychain": 3, "polychain5": 5}
+_NUM_CONTROL_POINTS = {"polychain": 3, "polychain5": 5}
 
 
-def connector_of(row: str, epochs: int) -> Connector:
+def connector_of(row: str, chains: Chains = AS_USUAL) -> Connector:
     """The connector of a row.
 
     Args:
         row: Its name.
-        epochs: Of the trained chains.
+        chains: How chains are trained.
 
     Raises:
         ValueError: If there is no such method.
     """
     if row == ENDS:
         return Linear()
-    if row in _CHAINS:
-        curve = PolygonalChain(num_control_points=_CHAINS[row])
-        return CurveFitting(curve=curve, epochs=epochs)
+    if row in _NUM_CONTROL_POINTS:
+        return chains.connector(_NUM_CONTROL_POINTS[row])
     return by_name(row)
 
 
 def exists(row: str) -> bool:
     """Whether there is a method for a row."""
-    return row == ENDS or row in _CHAINS or row in names()
+    return row == ENDS or row in _NUM_CONTROL_POINTS or row in names()
 
 
 def chosen_rows(table: Table, wanted: Iterable[str] | None, network: keras.Model) -> list[str]:
@@ -52,7 +51,7 @@ def chosen_rows(table: Table, wanted: Iterable[str] | None, network: keras.Model
     else:
         rows = list(wanted)
         for row in rows:
-            if not connector_of(row, 1).applies_to(network):
+            if not connector_of(row).applies_to(network):
                 raise ValueError(
                     f"The method '{row}' does not apply to networks like '{network.name}' here; "
                     "leave this row out."
@@ -65,5 +64,5 @@ def missing_rows(table: Table, network: keras.Model) -> list[str]:
     return [
         row.name
         for row in table.rows
-        if not exists(row.name) or not connector_of(row.name, 1).applies_to(network)
+        if not exists(row.name) or not connector_of(row.name).applies_to(network)
     ]

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from mc_keras.reproduction import STUDIES, Figure, Row, StudyResult, Table, reproduce
+from mc_keras.reproduction import STUDIES, Chains, Figure, Row, StudyResult, Table, reproduce
 from tests.networks import classification_data, dense_network, train
 
 TABLE = Table(
@@ -45,7 +45,7 @@ def reproduced(pairs, splits, tmp_path_factory):
         pairs,
         splits,
         folder,
-        epochs=1,
+        chains=Chains(epochs=1),
         num_points=5,
         about={"command": "mc-reproduce --tiny"},
         verbose=0,

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import mc_keras as mc
-from mc_keras.reproduction import reproduce
+from mc_keras.reproduction import Chains, reproduce
 from tests.reproduction.conftest import TABLE
 
-SETTINGS = {"epochs": 1, "num_points": 5, "verbose": 0}
+SETTINGS = {"chains": Chains(epochs=1), "num_points": 5, "verbose": 0}
 
 
 class Killed(BaseException):
@@ -86,7 +86,12 @@ def test_rows_that_are_done_are_kept_and_rows_come_in_any_order(one, splits, tmp
 
 def test_rows_made_in_another_way_are_not_taken(one, splits, pairs, tmp_path):
     reproduce(TABLE, one, splits, tmp_path, rows=["polychain", "arc"], **SETTINGS)
-    for changes in ({"epochs": 2}, {"num_points": 4}, {"seed": 1}, {"train_examples": 70}):
+    for changes in (
+        {"chains": Chains(epochs=2)},
+        {"num_points": 4},
+        {"seed": 1},
+        {"train_examples": 70},
+    ):
         kept = reproduce(TABLE, one, splits, tmp_path, rows=["ends"], **SETTINGS | changes)
         assert "polychain" not in kept.rows
     fewer = {"train": splits["train"], "test": [array[:50] for array in splits["test"]]}

@@ -2,15 +2,16 @@
 
 import pytest
 
+from mc_keras.reproduction import Chains
 from mc_keras.reproduction.rows import chosen_rows, connector_of, missing_rows
 from tests.reproduction.conftest import TABLE
 
 
-def test_chains_have_the_papers_number_of_points_and_the_epochs_asked_for():
+def test_chains_have_the_papers_number_of_points_and_are_trained_as_asked_for():
     for row, points in (("polychain", 3), ("polychain5", 5)):
-        connector = connector_of(row, epochs=7)
+        connector = connector_of(row, Chains(epochs=7))
         assert connector.curve.num_control_points == points
-        assert connector.epochs == 7
+        assert connector.get_config() == Chains(epochs=7).connector(points).get_config()
 
 
 @pytest.fixture
