@@ -53,7 +53,7 @@ class Best(Connector):
 
     def applies_to(self, network: keras.Model) -> bool:
         """See `Connector`."""
-        return is_adjustable(network)
+        return is_adjustable(network) and OptimalTransport().applies_to(network)
 
     def connect(
         self,

@@ -12,7 +12,7 @@ from mc_keras.connectors.path_loss import PathLoss
 from mc_keras.connectors.permutation_stage import SlotEditor, Slots, half_free, one_slot, swaps
 from mc_keras.paths import Path, PiecewisePath
 from mc_keras.progress import ProgressBar
-from mc_keras.units import Matching, UnitGroup, match_units, permute_all
+from mc_keras.units import Matching, UnitGroup, match_units, permute_all, unit_groups
 from mc_keras.units.activations import second_moments
 from mc_keras.weight_space import WeightSpace, clone
 
@@ -20,6 +20,7 @@ _RIDGE = 1e-4
 MATCHES: tuple[Literal["weights", "activations", "both"], ...] = ("weights", "activations", "both")
 # Where the loss of stage one is measured.
 SCAN = (0.0, 0.125, 0.25, 0.5, 0.75, 0.875, 1.0)
+_MOST_TRIES = 3  # ways to reorder a group: half of the slots free, one, and swaps
 
 
 class OptimalTransport(Connector):
@@ -33,17 +34,21 @@ class OptimalTransport(Connector):
         end: `"exact"`, or `"permuted"` to stop after stage one: the path then ends at the
             reordered network, which is the same function as the end.
         along: Connector of stage one: `Linear()` if not given.
-        match: `"weights"`, `"activations"` or `"both"`, see `mc.units.match_units`; all but the
-            first need data.
+        match: `"weights"`, `"incoming"` for incoming weights alone, as in the paper where weights
+            are adjusted, `"activations"` or `"both"`, see `mc.units.match_units`; the last two need
+            data.
         stage: How units are reordered: `"swaps"` of pairs along straight lines, as in the paper;
             `"one_slot"`, through the slot of one unit, freed by taking its outgoing weights away
             and refitting those of the others; `"half_free"`, the same with half of the slots, in
             seven segments; `"auto"` for the best of the three by the loss on the data, `"swaps"`
             without data. Groups in which a weight leads from unit to unit, as in recurrent layers,
-            are always swapped.
+            are always swapped, and so are those that a layer or group normalization, a softmax or
+            another reduction over the units reads: no slot of theirs is free.
         simultaneous_swaps: Number of swaps in one segment. Fewer, longer segments, a higher loss.
         num_examples: Number of examples, from the first on, for matching, for refitting and for the
             loss; stage one has them all.
+        on_unknown: What to do at a layer without a unit rule: `"error"`, or `"end"` to leave the
+            units that reach it in their order, see `mc.units.unit_groups`.
 
     Raises:
         ValueError: If an option is unknown or out of range.
@@ -60,16 +65,17 @@ class OptimalTransport(Connector):
         *,
         end: Literal["exact", "permuted"] = "exact",
         along: Connector | None = None,
-        match: Literal["weights", "activations", "both"] = "weights",
+        match: Literal["weights", "incoming", "activations", "both"] = "weights",
         stage: Literal["auto", "swaps", "one_slot", "half_free"] = "auto",
         simultaneous_swaps: int = 1,
         num_examples: int = 2000,
+        on_unknown: Literal["error", "end"] = "error",
     ):
         if end not in ("exact", "permuted"):
             raise ValueError(f"OptimalTransport takes end='exact' or 'permuted', not end={end!r}.")
-        if match not in MATCHES:
+        if match not in (*MATCHES, "incoming"):
             raise ValueError(
-                "OptimalTransport takes match='weights', 'activations' or 'both', not "
+                "OptimalTransport takes match='weights', 'incoming', 'activations' or 'both', not "
                 f"match={match!r}."
             )
         if stage not in ("auto", "swaps", "one_slot", "half_free"):
@@ -82,12 +88,18 @@ class OptimalTransport(Connector):
                 "OptimalTransport needs at least one swap at a time and one example, received "
                 f"simultaneous_swaps={simultaneous_swaps}, num_examples={num_examples}."
             )
+        if on_unknown not in ("error", "end"):
+            raise ValueError(
+                "OptimalTransport takes on_unknown='error' or 'end', not "
+                f"on_unknown={on_unknown!r}."
+            )
         self.end = end
         self.along = along if along is not None else Linear()
         self.match = match
         self.stage = stage
         self.simultaneous_swaps = simultaneous_swaps
         self.num_examples = num_examples
+        self.on_unknown = on_unknown
 
     @property
     def name(self) -> str:  # type: ignore[override]
@@ -109,6 +121,10 @@ class OptimalTransport(Connector):
 
     def applies_to(self, network: keras.Model) -> bool:
         """See `Connector`."""
+        try:
+            unit_groups(network, self.on_unknown)
+        except (TypeError, ValueError):
+            return False
         return self.along.applies_to(network)
 
     def connect(
@@ -120,40 +136,51 @@ class OptimalTransport(Connector):
         job: Job,
     ) -> Path:
         """See `Connector`."""
-        if data is None and (self.match != "weights" or self.stage in ("one_slot", "half_free")):
+        by_data = self.match in ("activations", "both") or self.stage in ("one_slot", "half_free")
+        if data is None and by_data:
             raise ValueError(
                 f"OptimalTransport(match={self.match!r}, stage={self.stage!r}) needs data: pass "
                 "data=(x, y), or match by weights and reorder by swaps."
             )
         few = None if data is None else tuple(array[: self.num_examples] for array in data)
         measure = None if few is None else PathLoss(space, few)
-        matching, reordered = self._reordered(start, end, few, job.seed)
+        matching, reordered = self._reordered(start, end, few, job)
         first = self.along.connect(space, start, reordered.model, data, job)
         editor = SlotEditor(space, reordered.read(), reordered.read_state())
         if self.end == "exact":
             moments: list[NDArray | None] = [None] * len(matching.groups)
             if few is not None and self.stage != "swaps":
-                moments = second_moments(end, few[0])
+                moments = second_moments(end, few[0], verbose=job.verbose)
             if self.stage != "auto":
                 measure = None
-            limit = 0.0 if measure is None else measure.worst(first, SCAN)
+            limit = 0.0
+            if measure is not None:
+                limit = measure.worst(first, SCAN, verbose=job.verbose)
             # The last group to be permuted is the first to be put back.
             triples = list(zip(matching.groups, matching.permutations, moments, strict=True))
-            bar = ProgressBar("reordering", len(triples), verbose=job.verbose)
-            for group, order, moment in reversed(triples):
+            bar = ProgressBar("reordering", _MOST_TRIES * len(triples), verbose=job.verbose)
+            for number, (group, order, moment) in enumerate(reversed(triples), 1):
                 if not np.array_equal(order, np.arange(group.size)):
-                    self._reorder(editor, group, order, moment, measure, limit)
-                bar.add(1)
+                    self._reorder(editor, group, order, moment, measure, limit, bar)
+                bar.reach(_MOST_TRIES * number)
         if not editor.segments:
             return first
         return PiecewisePath([first, editor.path()], [0.0, 0.5, 1.0])
 
     def _reordered(
-        self, start: keras.Model, end: keras.Model, data: Any, seed: int
+        self, start: keras.Model, end: keras.Model, data: Any, job: Job
     ) -> tuple[Matching, WeightSpace]:
         """The matching, and a copy of the end with its units in that order."""
         x = None if data is None else data[0]
-        matching = match_units(start, end, by=self.match, x=x, seed=seed)
+        matching = match_units(
+            start,
+            end,
+            by=self.match,
+            x=x,
+            seed=job.seed,
+            on_unknown=self.on_unknown,
+            verbose=job.verbose,
+        )
         b = WeightSpace(end)
         reordered = WeightSpace(clone(end))
         reordered.write(
@@ -169,6 +196,7 @@ class OptimalTransport(Connector):
         moment: NDArray | None,
         measure: "PathLoss | None",
         limit: float,
+        bar: ProgressBar,
     ) -> None:
         """Put the units of one group into their own slots.
 
@@ -179,11 +207,12 @@ class OptimalTransport(Connector):
         for stage in self._free_stages(measure):
             fork = editor.fork()
             slots = Slots(group, fork)
-            if not (slots.separate and slots.axes["in"] and slots.axes["out"]):
+            if group.reduced or not (slots.separate and slots.axes["in"] and slots.axes["out"]):
                 break
             free, compensation = _choose_free(slots, order, moment, number[stage])
             (half_free if stage == "half_free" else one_slot)(slots, order, free, compensation)
             tried.append((self._loss(fork, measure), fork))
+            bar.add(1)
         if not tried or min(loss for loss, _ in tried) > limit:
             fork = editor.fork()
             swaps(Slots(group, fork), order, self.simultaneous_swaps)

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from mc_keras.batch_norm import BatchNormEstimator
 from mc_keras.paths import Path
+from mc_keras.progress import ProgressBar
 from mc_keras.tasks import infer_loss
 from mc_keras.weight_space import WeightSpace
 
@@ -26,9 +27,14 @@ class PathLoss:
         self.loss = infer_loss(space.model, self.y)
         self.batch_norm = BatchNormEstimator(space.model, self.x)
 
-    def worst(self, path: Path, positions: Sequence[float]) -> float:
+    def worst(self, path: Path, positions: Sequence[float], *, verbose: int = 0) -> float:
         """The highest loss."""
-        return max(self._at(path, t) for t in positions)
+        bar = ProgressBar("measuring the loss", len(positions), verbose=verbose)
+        losses = []
+        for t in positions:
+            losses.append(self._at(path, t))
+            bar.add(1)
+        return max(losses)
 
     def _at(self, path: Path, t: float) -> float:
         point = path(t)

@@ -1,19 +1,22 @@
 """Correlations between the activations of two networks' hidden units."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from mc_keras.progress import ProgressBar
 from mc_keras.units.graph import interpret
 from mc_keras.units.search import Reading, readings
 
 _BATCH = 250
 
 
-def correlations(start: keras.Model, end: keras.Model, x: NDArray) -> list[NDArray | None]:
+def correlations(
+    start: keras.Model, end: keras.Model, x: NDArray, *, verbose: int = 0
+) -> list[NDArray | None]:
     """Correlation of each unit of `start` with each unit of `end`, group by group.
 
     The activations are those that the next layers read, at all positions in space and time; the
@@ -24,6 +27,7 @@ def correlations(start: keras.Model, end: keras.Model, x: NDArray) -> list[NDArr
         start: A Sequential or Functional model.
         end: A model of the same architecture.
         x: Inputs of shape `(N, ...)`.
+        verbose: 0 silent, 1 progress.
 
     Returns:
         For each of `unit_groups(start)` an array of shape `(size, size)`, rows for `start`, in
@@ -32,8 +36,7 @@ def correlations(start: keras.Model, end: keras.Model, x: NDArray) -> list[NDArr
     """
     wanted = [readings(start), readings(end)]
     moments: list[list[_Moments]] = [[_Moments() for _ in group] for group in wanted[0]]
-    for begin in range(0, len(x), _BATCH):
-        batch = x[begin : begin + _BATCH]
+    for batch in _batches(x, verbose):
         features = [
             _features(model, batch, groups)
             for model, groups in zip((start, end), wanted, strict=True)
@@ -47,7 +50,7 @@ def correlations(start: keras.Model, end: keras.Model, x: NDArray) -> list[NDArr
     ]
 
 
-def second_moments(model: keras.Model, x: NDArray) -> list[NDArray | None]:
+def second_moments(model: keras.Model, x: NDArray, *, verbose: int = 0) -> list[NDArray | None]:
     """Mean products `E[h[u] * h[v]]` of the activations of the units, group by group.
 
     See `correlations` for which activations; those of several layers that read a group are added.
@@ -55,14 +58,14 @@ def second_moments(model: keras.Model, x: NDArray) -> list[NDArray | None]:
     Args:
         model: A Sequential or Functional model.
         x: Inputs of shape `(N, ...)`.
+        verbose: 0 silent, 1 progress.
 
     Returns:
         For each of `unit_groups(model)` an array of shape `(size, size)` in float64, or `None`.
     """
     groups = readings(model)
     totals: list[NDArray | None] = [None] * len(groups)
-    for begin in range(0, len(x), _BATCH):
-        batch = x[begin : begin + _BATCH]
+    for batch in _batches(x, verbose):
         for number, features in enumerate(_features(model, batch, groups)):
             for array in features:
                 array = array.astype("float64")
@@ -70,6 +73,14 @@ def second_moments(model: keras.Model, x: NDArray) -> list[NDArray | None]:
                 total = totals[number]
                 totals[number] = product if total is None else total + product
     return totals
+
+
+def _batches(x: NDArray, verbose: int) -> Iterator[NDArray]:
+    bar = ProgressBar("activations", len(x), verbose=verbose)
+    for begin in range(0, len(x), _BATCH):
+        batch = x[begin : begin + _BATCH]
+        yield batch
+        bar.add(len(batch))
 
 
 class _Moments:

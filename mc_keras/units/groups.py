@@ -73,11 +73,14 @@ class UnitGroup:
         name: Name of the layer that makes the units.
         size: Number of units, at least 2.
         axes: Every weight axis that the permutation acts on.
+        reduced: Whether a normalization, a softmax, a sum or another reduction over the units reads
+            them: a unit then matters even if its outgoing weights are zero.
     """
 
     name: str
     size: int
     axes: tuple[UnitAxis, ...]
+    reduced: bool = False
 
     def rows(self, point: Sequence[NDArray], role: Role | None = None) -> NDArray:
         """The butterflies: all trained weights of each unit in a row.

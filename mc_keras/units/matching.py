@@ -2,21 +2,24 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from functools import partial
+from typing import Literal, get_args
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from mc_keras.progress import ProgressBar
 from mc_keras.units.activations import correlations
 from mc_keras.units.assignment import assign
 from mc_keras.units.groups import UnitGroup
 from mc_keras.units.nesting import Nest, find_nests
 from mc_keras.units.permutation import permute
+from mc_keras.units.places import Role
 from mc_keras.units.search import unit_groups
 from mc_keras.weight_space import WeightSpace, check_same_architecture
 
-By = Literal["weights", "activations", "both"]
+By = Literal["weights", "incoming", "activations", "both"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +31,8 @@ class Matching:
         permutations: For each group, integers of shape `(size,)`: unit `u` of the first network
             goes with unit `permutation[u]` of the second. `permute_all(groups, permutations,
             point, state)` reorders the second network.
-        costs: The cost before the first step and after each sweep over the groups, never rising.
+        costs: The cost before the first step and after each sweep over the groups, never rising
+            (but by incoming weights it may).
     """
 
     groups: tuple[UnitGroup, ...]
@@ -45,6 +49,8 @@ def match_units(
     only: Sequence[str] | None = None,
     seed: int = 0,
     max_sweeps: int = 100,
+    on_unknown: Literal["error", "end"] = "error",
+    verbose: int = 0,
 ) -> Matching:
     """Find the reordering of the hidden units of `end` that is nearest to `start`.
 
@@ -54,25 +60,30 @@ def match_units(
     step is the optimum. The cost by activations is one minus the correlation, summed over units;
     the groups do not depend on each other, and those whose activations the graph does not show,
     such as the heads of an attention layer, keep their order. The cost by both is the sum,
-    the former scaled to 2 for each unit of networks at right angles.
+    the former scaled to 2 for each unit of networks at right angles. By incoming weights, without
+    those that lead out of the units, each group is matched once, in the order of the graph.
 
     Args:
         start: Sequential or Functional model. Not changed.
         end: Model of the same architecture. Not changed.
-        by: "weights", "activations" or "both".
+        by: "weights", "incoming", "activations" or "both".
         x: Inputs of shape `(N, ...)`, for matching by activations.
         only: Names of the groups to match; the others keep their order. All if not given.
         seed: Seed of the order of the groups after the first sweep, which follows the graph.
         max_sweeps: Number of sweeps after which to stop.
+        on_unknown: What to do at a layer without a rule, see `unit_groups`.
+        verbose: 0 silent, 1 progress.
 
     Returns:
         The matching.
 
     Raises:
-        ValueError: If the architectures differ, an option is unknown, or data are missing.
+        ValueError: If the architectures differ, an option is unknown, data are missing, or a layer
+            has no rule.
 
     Reference:
-        Anokhin and Yarotsky, 2020, section 3.4, for one hidden layer. Ainsworth, Hayase and
+        Anokhin and Yarotsky, 2020, section 3.4, for one hidden layer, section 3.5 for incoming
+        weights. Ainsworth, Hayase and
         Srinivasa, Git Re-Basin, 2023, algorithm 1, https://arxiv.org/abs/2209.04836
 
     Example:
@@ -81,22 +92,29 @@ def match_units(
     [True]
     """
     check_same_architecture(start, end)
-    if by not in ("weights", "activations", "both"):
-        raise ValueError(f"Units are matched by 'weights', 'activations' or 'both', not by={by!r}.")
-    if by != "weights" and x is None:
+    if by not in get_args(By):
+        raise ValueError(
+            f"Units are matched by 'weights', 'incoming', 'activations' or 'both', not by={by!r}."
+        )
+    by_data = by in ("activations", "both")
+    if by_data and x is None:
         raise ValueError(f"Matching by {by} needs inputs of the networks: pass x=inputs.")
-    groups = unit_groups(start)
+    groups = unit_groups(start, on_unknown)
     chosen = _chosen(groups, only)
     fixed: list[NDArray | None] = [None] * len(groups)
-    if by != "weights" and x is not None:
-        found = correlations(start, end, x)
+    if by_data and x is not None:
+        found = correlations(start, end, x, verbose=verbose)
         fixed = [None if c is None else 1 - c for c in found]
     descent = _Descent(groups, WeightSpace(start).read(), WeightSpace(end).read(), fixed, by)
     rng = np.random.default_rng(seed)
     costs = [descent.cost()]
     order = np.array(chosen, np.int64)
-    for _ in range(max_sweeps):
-        moved = [descent.step(number, chosen) for number in order]
+    for sweep in range(1 if by == "incoming" else max_sweeps):
+        bar = ProgressBar(f"matching units, sweep {sweep + 1}", len(order), verbose=verbose)
+        moved = []
+        for number in order:
+            moved.append(descent.step(number, chosen))
+            bar.add(1)
         costs.append(descent.cost())
         if not any(moved):
             break
@@ -129,12 +147,15 @@ class _Descent:
         self.nests = find_nests(groups, start)
         self.permutations = [np.arange(group.size) for group in groups]
         self.by = by
+        self.role: Role | None = "in" if by == "incoming" else None
         squares = sum(np.sum(np.square(w, dtype="float64")) for w in (*start, *end))
         num_units = sum(group.size for group in groups)
         self.scale = 2 * num_units / float(squares or 1.0) if by == "both" else 1.0
 
     def cost(self) -> float:
         """The cost in the present order."""
+        if self.role is not None:
+            return sum(self._own_cost(number) for number in range(len(self.groups)))
         total = 0.0
         if self.by != "activations":
             total += self.scale * _squared_distance(self.start, self.end)
@@ -160,14 +181,15 @@ class _Descent:
         rows = np.arange(found.size)
         if costs[rows, found].sum() >= present.trace() - 1e-12 * np.ptp(costs) * found.size:
             return False
-        before = self.cost(), self.end, list(self.permutations)
+        measured = self.cost if self.role is None else partial(self._own_cost, number)
+        before = measured(), self.end, list(self.permutations)
         for pair in zip(rows.tolist(), found.tolist(), strict=True):
             for held, order in inner.get(pair, []):
                 self._move(held, order)
         self._move(number, found)
         # The costs of a step are not exact for weights between units of one group, nor for inner
         # groups that share weights: such a step can lead uphill.
-        if self.cost() < before[0]:
+        if measured() < before[0]:
             return True
         _, self.end, self.permutations = before
         return False
@@ -177,8 +199,19 @@ class _Descent:
         costs = None if fixed is None else fixed[:, self.permutations[number]]
         if self.by == "activations":
             return costs
-        weights = self.scale * butterfly_costs(self.groups[number], self.start, self.end)
+        group = self.groups[number]
+        if not group.row_axes(self.role):
+            return costs
+        weights = self.scale * butterfly_costs(group, self.start, self.end, self.role)
         return weights if costs is None else costs + weights
+
+    def _own_cost(self, number: int) -> float:
+        """The cost of one group's weights in the present order."""
+        group = self.groups[number]
+        if not group.row_axes(self.role):
+            return 0.0
+        rows = (group.rows(point, self.role) for point in (self.start, self.end))
+        return _squared_distance(*([array] for array in rows))
 
     def _with_inner(
         self, nest: Nest, costs: NDArray
@@ -189,7 +222,10 @@ class _Descent:
         for u, v in np.ndindex(costs.shape):
             orders[u, v] = []
             for first, second in zip(nest.inner[u], nest.inner[v], strict=True):
-                rows = self.groups[first].rows(self.start), self.groups[second].rows(self.end)
+                rows = (
+                    self.groups[first].rows(self.start, self.role),
+                    self.groups[second].rows(self.end, self.role),
+                )
                 within = self.scale * _squared_distances(*rows)
                 order = assign(within)
                 costs[u, v] += within[np.arange(order.size), order].sum() - within.trace()
@@ -209,13 +245,16 @@ class _Descent:
 
 
 def butterfly_costs(
-    group: UnitGroup, start: Sequence[NDArray], end: Sequence[NDArray]
+    group: UnitGroup,
+    start: Sequence[NDArray],
+    end: Sequence[NDArray],
+    role: Role | None = None,
 ) -> NDArray[np.float64]:
     """Squared Euclidean distance of each butterfly of `start` to each of `end`, in float64.
 
-    Shape `(size, size)`, rows for `start`.
+    Shape `(size, size)`, rows for `start`. See `UnitGroup.rows` for `role`.
     """
-    return _squared_distances(group.rows(start), group.rows(end))
+    return _squared_distances(group.rows(start, role), group.rows(end, role))
 
 
 def _squared_distances(a: NDArray, b: NDArray) -> NDArray[np.float64]:

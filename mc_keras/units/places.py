@@ -48,11 +48,13 @@ class Resolved:
         group: Number of the group of that unit.
         part: Code of the part that the place plays in its unit. Corresponding places of two units
             of a group have the same code.
+        reduced: Whether a reduction reads the units of that group; see `Places.reduce`.
     """
 
     unit: NDArray[np.int64]
     group: NDArray[np.int64]
     part: NDArray[np.uint64]
+    reduced: NDArray[np.bool_]
 
 
 class Places:
@@ -64,6 +66,7 @@ class Places:
         self._events = 0
         self._marks: list[tuple[NDArray, NDArray]] = []
         self._ties: list[tuple[NDArray, NDArray, NDArray]] = []
+        self._reduced: list[tuple[NDArray]] = []
 
     def new(self, shape: tuple[int, ...] | int) -> NDArray[np.int64]:
         """Fresh places, alike among themselves and unlike all others."""
@@ -92,6 +95,14 @@ class Places:
         event = np.broadcast_to(self._event(), first.size)
         self._ties.append((first.ravel(), second.ravel(), event))
 
+    def reduce(self, places: NDArray[np.int64]) -> None:
+        """Say that `places` are read together, and not by outgoing weights alone.
+
+        As in a normalization, a softmax or a sum over the units: a unit then matters even if its
+        outgoing weights are zero.
+        """
+        self._reduced.append((places.ravel(),))
+
     def weight(
         self, variable: Any, axis: int, role: Role, name: str, level: str = "", merged: int = 1
     ) -> NDArray[np.int64]:
@@ -112,6 +123,8 @@ class Places:
             places = self.new(int(np.prod(variable.shape[axis : axis + merged])))
             name = f"{name}/{level}" if level else name
             self.weights[key] = WeightPlaces(variable, axis, merged, role, name, places)
+        if self.weights[key].role != role:
+            self.reduce(self.weights[key].places)
         return self.weights[key].places
 
     def resolve(self) -> Resolved:
@@ -123,7 +136,10 @@ class Places:
         signature = np.zeros(unit.max(initial=-1) + 1, np.uint64)
         np.add.at(signature, unit, part)
         group = np.unique(signature, return_inverse=True)[1]
-        return Resolved(unit, group[unit], part)
+        (places,) = _columns(self._reduced, (np.int64,))
+        reduced = np.zeros(group.max(initial=-1) + 1, bool)
+        reduced[group[unit[places]]] = True
+        return Resolved(unit, group[unit], part, reduced[group[unit]])
 
     def _parts(
         self, first: NDArray[np.int64], second: NDArray[np.int64], events: NDArray[np.uint64]

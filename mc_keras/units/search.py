@@ -211,6 +211,7 @@ def _groups(places: Places, space: WeightSpace, resolved: Resolved) -> dict[int,
     index |= {id(v): (i, False) for i, v in enumerate(space.state_variables)}
     axes: dict[int, list[UnitAxis]] = {}
     names: dict[int, str] = {}
+    reduced: dict[int, bool] = {}
     for weight in places.weights.values():
         if id(weight.variable) not in index:
             continue
@@ -218,6 +219,7 @@ def _groups(places: Places, space: WeightSpace, resolved: Resolved) -> dict[int,
         for group, positions in _positions(weight.places, resolved):
             axis = UnitAxis(number, trainable, weight.axis, positions, weight.role, weight.merged)
             axes.setdefault(group, []).append(axis)
+            reduced[group] = bool(resolved.reduced[weight.places[positions[0, 0]]])
             if weight.role == "in":
                 names.setdefault(group, weight.name)
     # A group without incoming weights is made of entries that are constant, such as padding.
@@ -227,7 +229,7 @@ def _groups(places: Places, space: WeightSpace, resolved: Resolved) -> dict[int,
         label = f"{name}[{seen[name]}]" if total[name] > 1 else name
         seen[name] += 1
         ordered = sorted(axes[group], key=lambda axis: (not axis.trainable, axis.variable))
-        groups[group] = UnitGroup(label, len(ordered[0].positions), tuple(ordered))
+        groups[group] = UnitGroup(label, len(ordered[0].positions), tuple(ordered), reduced[group])
     return groups
 
 

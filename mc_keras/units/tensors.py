@@ -90,21 +90,33 @@ def combine(places: Places, first: UnitTensor, second: UnitTensor) -> UnitTensor
     return UnitTensor(shape, tuple(kept))
 
 
-def mix(places: Places, tensor: UnitTensor, axes: Sequence[int]) -> UnitTensor:
-    """The result of an operation that treats all indices along `axes` alike, such as softmax."""
+def mix(
+    places: Places, tensor: UnitTensor, axes: Sequence[int], weighted: Sequence[int] = ()
+) -> UnitTensor:
+    """The result of an operation that treats all indices along `axes` alike, such as softmax.
+
+    Along those that are `weighted`, units are read by the outgoing weights of a kernel alone.
+    """
     axes = [axis % len(tensor.shape) for axis in axes]
     for factor in tensor.touching(axes):
         outside = [axis for axis in varying(factor) if axis not in axes]
         places.mark(factor, index_along(factor, outside))
+    for factor in tensor.touching([axis for axis in axes if axis not in weighted]):
+        places.reduce(factor)
     return tensor
 
 
 def reduce(
-    places: Places, tensor: UnitTensor, axes: Sequence[int], *, keepdims: bool = False
+    places: Places,
+    tensor: UnitTensor,
+    axes: Sequence[int],
+    *,
+    keepdims: bool = False,
+    weighted: Sequence[int] = (),
 ) -> UnitTensor:
-    """The result of a symmetric reduction, such as a sum or a maximum, over `axes`."""
+    """The result of a symmetric reduction, such as a sum or a maximum, over `axes`; see `mix`."""
     axes = tuple(axis % len(tensor.shape) for axis in axes)
-    mix(places, tensor, axes)
+    mix(places, tensor, axes, weighted)
     kept = [f for f in tensor.factors if not set(varying(f)) & set(axes)]
     if keepdims:
         shape = tuple(1 if axis in axes else size for axis, size in enumerate(tensor.shape))
@@ -136,8 +148,14 @@ def hold(places: Places, tensor: UnitTensor, axes: Sequence[int]) -> UnitTensor:
     return UnitTensor(tensor.shape, tuple(kept))
 
 
-def einsum(places: Places, subscripts: str, *tensors: UnitTensor) -> UnitTensor:
-    """The result of `einsum`: an elementwise product over all letters, then a sum over some."""
+def einsum(
+    places: Places, subscripts: str, *tensors: UnitTensor, kernel: UnitTensor | None = None
+) -> UnitTensor:
+    """The result of `einsum`: an elementwise product over all letters, then a sum over some.
+
+    A kernel is the last operand; over its letters units are read by its outgoing weights alone.
+    """
+    tensors += () if kernel is None else (kernel,)
     operands, output = _parse(subscripts, [len(t.shape) for t in tensors])
     letters = output + "".join(sorted(set("".join(operands)) - set(output)))
     product = UnitTensor((1,) * len(letters))
@@ -149,7 +167,8 @@ def einsum(places: Places, subscripts: str, *tensors: UnitTensor) -> UnitTensor:
             tensor.shape[operand.index(letter)] if letter in operand else 1 for letter in letters
         )
         product = combine(places, product, UnitTensor(shape, factors))
-    return reduce(places, product, range(len(output), len(letters)))
+    weighted = [letters.index(letter) for letter in operands[-1]] if kernel is not None else []
+    return reduce(places, product, range(len(output), len(letters)), weighted=weighted)
 
 
 def transpose(tensor: UnitTensor, order: Sequence[int]) -> UnitTensor:

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from scipy.optimize import linear_sum_assignment
 
 import mc_keras as mc
 from mc_keras.connectors import Arc, OptimalTransport
@@ -136,6 +137,122 @@ def test_recurrent_and_attention_networks_reach_their_end():
         assert_ends_at(mc.connect(a, b, OptimalTransport(**options), data=data), b)
 
 
+L = keras.layers
+REDUCTIONS = {
+    "layer norm": lambda x: L.LayerNormalization()(x),
+    "group norm": lambda x: L.GroupNormalization(2)(x),
+    "unit norm": lambda x: L.UnitNormalization()(x),
+    "softmax": lambda x: L.Softmax()(x),
+    "softmax as an activation": lambda x: L.Activation("softmax")(x),
+    "mean": lambda x: x / (1 + keras.ops.mean(x * x, -1, keepdims=True)),
+    "product of units": lambda x: L.Dot(1)([x, x]) + x,
+}
+
+
+def branched(reduction):
+    inputs = keras.Input((5,))
+    hidden = L.Dense(8, "tanh")(inputs)
+    branches = [L.Dense(3)(reduction(hidden)), L.Dense(3)(hidden)]
+    return randomize(keras.Model(inputs, L.Add()(branches)))
+
+
+@pytest.mark.parametrize("stage", STAGES[1:])
+@pytest.mark.parametrize("name", REDUCTIONS)
+def test_units_that_a_reduction_reads_are_swapped(name, stage):
+    """A unit without outgoing weights would still be in the mean, the norm, the sum."""
+    model = branched(REDUCTIONS[name])
+    data, end = classification_data((5,), 60), reordered(model)
+    found, expected = (
+        mc.connect(model, end, OptimalTransport(stage=which), data=data)
+        for which in (stage, "swaps")
+    )
+    assert_ends_at(found, end)
+    for t in np.linspace(0.5, 1, 9):
+        for a, b in zip(found(t), expected(t), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+FREE = {
+    "nothing": lambda: branched(lambda x: x),
+    "norm of each unit alone": lambda: branched(lambda x: L.GroupNormalization(8)(x)),
+    "mean over space": lambda: keras.Sequential(
+        [keras.Input((4, 4, 5)), L.Conv2D(8, 3), L.GlobalAveragePooling2D(), L.Dense(3)]
+    ),
+    "kernel that scales units and reads others": lambda: keras.Sequential(
+        [
+            keras.Input((5,)),
+            L.EinsumDense("ab,bcd->acd", (4, 6), bias_axes="cd"),
+            L.EinsumDense("acd,cde->ace", (4, 7)),
+            L.EinsumDense("ace,ce->ae", 7),
+        ]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FREE)
+def test_moves_through_free_slots_are_free(name):
+    model = randomize(FREE[name]())
+    x = classification_data(model.input_shape[1:], 20)[0]
+    for number, group in enumerate(unit_groups(model)):
+        order = np.roll(np.arange(group.size), 1)
+        assert not group.reduced
+        path = stage_path(model, order, "one_slot", number)
+        expected = path.space(path(1 / path.num_segments), x)
+        for t in np.linspace(1.5, path.num_segments - 1.5, 9) / path.num_segments:
+            np.testing.assert_allclose(path.space(path(t), x), expected, atol=1e-4)
+
+
+@keras.saving.register_keras_serializable("tests")
+class Sorted(L.Layer):
+    """A layer that no unit rule covers."""
+
+    def call(self, x):
+        return keras.ops.sort(x, axis=-1)
+
+
+def test_layers_without_a_rule():
+    def build(seed):
+        return randomize(
+            keras.Sequential([keras.Input((5,)), L.Dense(6), L.Dense(7), Sorted(), L.Dense(3)]),
+            seed,
+        )
+
+    a, b, data = build(0), build(1), classification_data((5,), 20)
+    assert mc.connectors.Arc().applies_to(a)
+    for name in ("ot", "alignment", "ot+repair", "ot+bfly", "ot+wa", "best"):
+        assert not mc.connectors.by_name(name).applies_to(a)
+    with pytest.raises(ValueError, match="No unit rule covers"):
+        mc.connect(a, b, "ot")
+    connector = OptimalTransport(on_unknown="end")
+    assert connector.applies_to(a)
+    path = mc.connect(a, b, connector, data=data)
+    assert_ends_at(path, b)
+    assert len(path.knots) == 3
+
+
+def test_matching_by_incoming_weights(dense_pair):
+    """Against the solution of the assignment problem on the matrix `[kernel; bias]`."""
+    start, end, _ = dense_pair
+    weights = [model.get_weights() for model in (start, end)]
+    rows = [np.vstack([kernel, bias]).T for kernel, bias, *_ in weights]
+    costs = np.sum(np.square(rows[0][:, None] - rows[1]), -1)
+    expected = linear_sum_assignment(costs)[1]
+    path = mc.connect(start, end, OptimalTransport(match="incoming", end="permuted"))
+    for found, original, axis in zip(path(1)[:3], end.get_weights(), (1, 0, 0), strict=False):
+        np.testing.assert_array_equal(found, original.take(expected, axis))
+    assert not np.array_equal(path(1)[0], mc.connect(start, end, "alignment")(1)[0])
+
+
+def test_progress_shows_every_long_step(dense_pair, capsys):
+    start, end, data = dense_pair
+    mc.connect(start, end, OptimalTransport(match="both"), data=data, verbose=1)
+    shown = capsys.readouterr().err
+    for label in ("activations", "matching units, sweep 1", "measuring the loss", "reordering"):
+        assert f"{label} [" in shown
+    mc.connect(start, end, OptimalTransport(match="both"), data=data)
+    assert not capsys.readouterr().err
+
+
 def test_permuted_end_is_the_same_function(dense_pair):
     start, end, (x, _) = dense_pair
     path = mc.connect(start, end, OptimalTransport(end="permuted", along=Arc()))
@@ -183,6 +300,10 @@ def test_bad_arguments(dense_pair):
         OptimalTransport(end="almost")
     with pytest.raises(ValueError, match="not stage='fast'"):
         OptimalTransport(stage="fast")
+    with pytest.raises(ValueError, match="not on_unknown='skip'"):
+        OptimalTransport(on_unknown="skip")
+    with pytest.raises(ValueError, match="not match='outgoing'"):
+        OptimalTransport(match="outgoing")
     with pytest.raises(ValueError, match="at least one swap"):
         OptimalTransport(simultaneous_swaps=0)
     with pytest.raises(ValueError, match="needs data"):

@@ -31,6 +31,7 @@ CONNECTORS = {
     "optimal transport by swaps along an arc": OptimalTransport(along=Arc(), stage="swaps"),
     "optimal transport through one slot": OptimalTransport(stage="one_slot"),
     "optimal transport through half of the slots": OptimalTransport(stage="half_free"),
+    "optimal transport by incoming weights": OptimalTransport(match="incoming"),
     "butterflies along lines": Butterfly(),
     "butterflies along arcs": Butterfly(Arc()),
     "butterflies by optimal transport": Butterfly(OptimalTransport()),

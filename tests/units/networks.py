@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 
-from mc_keras.units import permute_all
-from mc_keras.weight_space import WeightSpace
+from mc_keras.units import match_units, permute_all, unit_groups
+from mc_keras.weight_space import WeightSpace, clone
 
 
 def randomize(model, seed=0):
@@ -18,6 +18,24 @@ def randomize(model, seed=0):
             value *= np.prod(variable.shape[:-1]) ** -0.5
         variable.assign(value.astype(variable.dtype))
     return model
+
+
+def depthwise_pair():
+    """Two networks: a depthwise convolution with two units of each channel, then one filter."""
+    layers = keras.layers
+    return [
+        randomize(
+            keras.Sequential(
+                [
+                    keras.Input((6, 6, 4)),
+                    layers.DepthwiseConv2D(3, depth_multiplier=2),
+                    layers.Conv2D(1, 2),
+                ]
+            ),
+            seed,
+        )
+        for seed in (0, 1)
+    ]
 
 
 def random_inputs(model, batch=3, seed=1):
@@ -57,6 +75,59 @@ def random_permutations(groups, seed=2):
             permutation = np.roll(permutation, 1)
         permutations.append(permutation)
     return permutations
+
+
+def with_planted(model, seed=2):
+    """A copy of the model with its units permuted at random, and the permutations."""
+    groups = unit_groups(model)
+    permutations = random_permutations(groups, seed)
+    copy, space = clone(model), WeightSpace(model)
+    WeightSpace(copy).write(*permute_all(groups, permutations, space.read(), space.read_state()))
+    return copy, permutations
+
+
+def assert_planted_is_found(model, seed=2):
+    """Matching by weights undoes a random permutation of all units, in each weight and moment.
+
+    Units with equal weights may change places with each other.
+    """
+    copy, _ = with_planted(model, seed)
+    found, space = match_units(model, copy), WeightSpace(copy)
+    point, state = permute_all(found.groups, found.permutations, space.read(), space.read_state())
+    original = WeightSpace(model)
+    for a, b in zip(point + state, original.read() + original.read_state(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def assert_slots_are_free(model, groups, arrays):
+    """A unit without outgoing weights can take over another's part bit by bit.
+
+    Not so in groups that a reduction reads, nor where a weight leads from unit to unit, nor where
+    no weight leads out, as from the dimensions of queries and keys.
+    """
+    space = WeightSpace(model)
+    point, state = space.read(), space.read_state()
+    for group in groups:
+        weights = [(axis.trainable, axis.variable) for axis in group.axes]
+        one_sided = {axis.role for axis in group.axes} != {"in", "out"}
+        if group.reduced or one_sided or len(set(weights)) < len(weights):
+            continue
+        values = []
+        for part in (0.0, 0.3):
+            moved = [point.copy(), state.copy()]
+            for axis in group.axes:
+                array = moved[not axis.trainable][axis.variable]
+                rows = axis.take(array)
+                if axis.role == "out":
+                    rows[:2] = (1 - part) * rows[0], part * rows[0]
+                elif part:
+                    rows[1] = rows[0]
+                moved[not axis.trainable][axis.variable] = axis.put(array, rows)
+            space.write(*moved)
+            values.append(outputs(model, arrays))
+        space.write(point, state)
+        scale = np.abs(values[0]).max()
+        np.testing.assert_allclose(*values, rtol=1e-7, atol=1e-7 * scale, err_msg=group.name)
 
 
 def assert_same_function(model, groups, arrays, seed=2, rtol=1e-9):

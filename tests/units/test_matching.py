@@ -3,10 +3,16 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from scipy.optimize import linear_sum_assignment
 
 from mc_keras.units import match_units, permute_all, unit_groups
-from mc_keras.weight_space import WeightSpace, clone
-from tests.units.networks import random_inputs, random_permutations, randomize
+from mc_keras.weight_space import WeightSpace
+from tests.units.networks import (
+    assert_planted_is_found,
+    random_inputs,
+    randomize,
+    with_planted,
+)
 
 L = keras.layers
 
@@ -43,22 +49,22 @@ NETWORKS = {f.__name__: f for f in (dense, convolutional, residual, recurrent)}
 def planted(name, seed=0):
     """A network, and the same one with its units permuted; the permutations that undo it."""
     start = randomize(NETWORKS[name](), seed)
-    groups = unit_groups(start)
-    permutations = random_permutations(groups, seed)
-    end = clone(start)
-    space = WeightSpace(start)
-    WeightSpace(end).write(*permute_all(groups, permutations, space.read(), space.read_state()))
+    end, permutations = with_planted(start, seed)
     return start, end, [np.argsort(p) for p in permutations]
 
 
-@pytest.mark.parametrize("by", ["weights", "activations", "both"])
-@pytest.mark.parametrize("name", NETWORKS)
+# By incoming weights the units of a group are known only when those that lead into them are.
+KINDS = [(n, by) for n in NETWORKS for by in ("weights", "activations", "both")]
+KINDS += [("dense", "incoming"), ("convolutional", "incoming")]
+
+
+@pytest.mark.parametrize(("name", "by"), KINDS)
 def test_a_planted_permutation_is_found(name, by):
     start, end, expected = planted(name)
     matching = match_units(start, end, by=by, x=random_inputs(start, batch=60)[0])
     for found, wanted in zip(matching.permutations, expected, strict=True):
         np.testing.assert_array_equal(found, wanted)
-    if by == "weights":
+    if by in ("weights", "incoming"):
         assert matching.costs[-1] == pytest.approx(0, abs=1e-9)
     space = WeightSpace(end)
     point, state = permute_all(
@@ -73,10 +79,7 @@ def test_a_planted_permutation_is_found(name, by):
 @given(seed=st.integers(0, 1000), widths=st.lists(st.integers(12, 30), min_size=1, max_size=4))
 def test_planted_permutations_of_deep_networks(seed, widths):
     start = randomize(dense(widths), seed)
-    groups = unit_groups(start)
-    permutations = random_permutations(groups, seed)
-    end = clone(start)
-    WeightSpace(end).write(permute_all(groups, permutations, WeightSpace(start).read())[0])
+    end, permutations = with_planted(start, seed)
     for found, planted in zip(match_units(start, end).permutations, permutations, strict=True):
         np.testing.assert_array_equal(found[planted], np.arange(planted.size))
 
@@ -123,15 +126,7 @@ ATTENTION = {
 
 @pytest.mark.parametrize("kind", ATTENTION)
 def test_heads_are_matched_together_with_their_dimensions(kind):
-    start = randomize(transformer(ATTENTION[kind]))
-    groups = unit_groups(start)
-    original, end = WeightSpace(start).read(), clone(start)
-    planted, _ = permute_all(groups, random_permutations(groups), original)
-    WeightSpace(end).write(planted)
-    matching = match_units(start, end)
-    point, _ = permute_all(groups, matching.permutations, planted)
-    for a, b in zip(original, point, strict=True):
-        np.testing.assert_array_equal(a, b)
+    assert_planted_is_found(randomize(transformer(ATTENTION[kind])))
 
 
 def test_dimensions_keep_their_order_when_only_heads_are_matched():
@@ -153,6 +148,28 @@ def test_one_group():
     assert not np.array_equal(second, np.arange(16))
     with pytest.raises(ValueError, match="no unit group 'dense_99': the groups are"):
         match_units(start, end, only=["dense_99"])
+
+
+def test_incoming_weights_are_matched_in_the_order_of_the_graph():
+    """Against the assignment of each layer, given the one before it, from the matrices."""
+    start, end = (randomize(dense(), seed) for seed in (0, 1))
+    matching = match_units(start, end, by="incoming")
+    before = np.arange(12)
+    for first, second, found in zip(
+        start.layers[:-1], end.layers[:-1], matching.permutations, strict=True
+    ):
+        a = np.vstack([first.kernel.numpy(), first.bias.numpy()]).T
+        b = np.vstack([second.kernel.numpy()[before], second.bias.numpy()]).T
+        costs = np.sum(np.square(a[:, None] - b), -1)
+        np.testing.assert_array_equal(found, linear_sum_assignment(costs)[1])
+        before = found
+
+
+@pytest.mark.parametrize("by", ["weights", "incoming"])
+def test_recurrent_networks_by_weights_alone(by):
+    start, end = (randomize(NETWORKS["recurrent"](), seed) for seed in (0, 1))
+    costs = match_units(start, end, by=by).costs
+    assert costs[-1] < costs[0]
 
 
 def test_dead_units_do_no_harm():

@@ -11,6 +11,7 @@ from mc_keras.weight_space import WeightSpace
 from tests.units.layer_models import MODELS
 from tests.units.networks import (
     assert_same_function,
+    assert_slots_are_free,
     outputs,
     outputs_after,
     random_inputs,
@@ -39,6 +40,12 @@ def test_random_permutations_leave_the_outputs_unchanged(name):
     model, groups = built(name)
     assert sorted(group.size for group in groups) == MODELS[name][1]
     assert_same_function(model, groups, random_inputs(model))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_slots_are_free_where_no_reduction_reads_them(name):
+    model, groups = built(name)
+    assert_slots_are_free(model, groups, random_inputs(model))
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -9,17 +9,19 @@ def dense(call: Call) -> UnitTensor:
     """Kernel `(inputs, units)` on the last axis, bias `(units,)`."""
     layer = call.op
     kernel = call.weight(layer.kernel, {0: OUT, 1: IN})
-    outputs = einsum(call.places, "...i,io->...o", call.input, kernel)
+    outputs = einsum(call.places, "...i,io->...o", call.input, kernel=kernel)
     outputs = call.scale(outputs, layer.bias, [-1])
     return activated(call, outputs, layer.activation)
 
 
 def einsum_dense(call: Call) -> UnitTensor:
-    """Any `einsum` of the inputs and a kernel; letters that the inputs have are read."""
+    """Any `einsum` of the inputs and a kernel; letters that only these two have are read."""
     layer = call.op
-    features, letters = layer.equation.split("->")[0].split(",")
-    roles = {i: OUT if letter in features else IN for i, letter in enumerate(letters)}
-    outputs = einsum(call.places, layer.equation, call.input, call.weight(layer.kernel, roles))
+    equation, made = layer.equation.split("->")
+    letters = equation.split(",")[1]
+    roles = {i: IN if letter in made else OUT for i, letter in enumerate(letters)}
+    kernel = call.weight(layer.kernel, roles)
+    outputs = einsum(call.places, layer.equation, call.input, kernel=kernel)
     if layer.bias is not None:
         rank = len(layer.bias.shape)
         outputs = call.scale(outputs, layer.bias, list(range(-rank, 0)))
@@ -43,4 +45,4 @@ def reversible_embedding(call: Call) -> UnitTensor:
         table = call.weight(layer.embeddings, {1: OUT, 0: IN})
     else:
         table = call.weight(layer.reverse_embeddings, {0: OUT, 1: IN})
-    return einsum(call.places, "...i,io->...o", call.input, table)
+    return einsum(call.places, "...i,io->...o", call.input, kernel=table)

@@ -7,8 +7,15 @@ from mc_keras.units.tensors import UnitTensor, hold, mix, varying
 
 
 def batch_normalization(call: Call) -> UnitTensor:
-    """Scale, shift and moving moments of each unit."""
+    """Scale, shift and moving moments of each unit.
+
+    Units along another axis than the layer's are read together where the moments are measured.
+    """
     layer, outputs = call.op, call.input
+    axis = layer.axis % len(outputs.shape)
+    for factor in outputs.factors:
+        if axis not in varying(factor):
+            call.places.reduce(factor)
     for weight in (layer.gamma, layer.beta, layer.moving_mean, layer.moving_variance):
         outputs = call.scale(outputs, weight, [layer.axis])
     return outputs
@@ -41,7 +48,8 @@ def group_normalization(call: Call) -> UnitTensor:
             call.places.pin(factor)
         elif 1 < layer.groups < channels:
             call.places.mark(factor.ravel(), np.arange(channels) // (channels // layer.groups))
-    outputs = mix(call.places, outputs, range(1, len(outputs.shape)))
+    alone = axis if layer.groups == channels else 0
+    outputs = mix(call.places, outputs, [a for a in range(1, len(outputs.shape)) if a != alone])
     outputs = call.scale(outputs, layer.gamma, [axis])
     return call.scale(outputs, layer.beta, [axis])
 
