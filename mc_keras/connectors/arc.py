@@ -68,7 +68,7 @@ class Arc(Connector):
             end_index=1,
         )
 
-    def _mean(self, a: np.ndarray, b: np.ndarray, axis: int) -> np.ndarray:
+    def _mean(self, a: np.ndarray, b: np.ndarray, axis: Any) -> np.ndarray:
         total = np.add(a, b, dtype="float64").mean(axis, keepdims=True) / 2
         return (total if self.mean == "units" else np.zeros_like(total)).astype(a.dtype)
 

@@ -49,7 +49,7 @@ class Slerp(Connector):
             angles = np.arccos(np.clip(cosine, -1, 1))
             for index, axis in rows.axes:
                 coefficients[index] = GreatCircle(
-                    *(along(values, axis, a[index].ndim) for values in (angles, *lengths))
+                    *(along(values, axis, a[index].shape) for values in (angles, *lengths))
                 )
         return AffinePath(
             space,

@@ -2,11 +2,16 @@
 
 import dataclasses
 from collections import defaultdict
+from typing import Any
 
 import keras
 import numpy as np
+from keras import layers
 
 from mc_keras.weight_space import WeightSpace
+
+_TRANSPOSED = (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose)
+_DEPTHWISE = (layers.DepthwiseConv1D, layers.DepthwiseConv2D)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,34 +21,55 @@ class Rows:
     Attributes:
         name: Path of the layer or group.
         size: Number of units.
-        axes: Number of the variable in `WeightSpace.variables`, and the axis of its units.
+        axes: Number of the variable in `WeightSpace.variables`, and the axis of its units; two
+            axes, in row-major order, for depthwise kernels of a multiplier above 1.
     """
 
     name: str
     size: int
-    axes: tuple[tuple[int, int], ...]
+    axes: tuple[tuple[int, Any], ...]
 
 
 def incoming_rows(space: WeightSpace) -> list[Rows]:
     """Rows of the incoming weights of every unit, layer by layer.
 
     The units of a layer are its output features: the last axis of a Dense or convolution kernel
-    with the bias riding along, the channels of a normalisation or a depthwise kernel. Weights
-    whose units are a single one, or that have no axes, belong to no row.
+    (of a transposed one the axis before the last) with the bias riding along, the channels of a
+    normalisation, the channels times the multiplier of a depthwise kernel. Weights whose units are
+    a single one, or that have no axes, belong to no row.
     """
-    axes = defaultdict(list)
+    axes: dict[tuple, list[tuple[int, Any]]] = defaultdict(list)
     for index, (variable, layer) in enumerate(zip(space.variables, space.owners, strict=True)):
-        shape = tuple(variable.shape)
-        # A depthwise kernel (height, width, channels, 1) has its units on the axis before the last.
-        axis = len(shape) - 2 if len(shape) > 1 and shape[-1] == 1 else len(shape) - 1
-        if axis >= 0 and shape[axis] > 1:
-            axes[id(layer), layer.path, shape[axis]].append((index, axis))
-    return [Rows(name, size, tuple(pairs)) for (_, name, size), pairs in axes.items()]
+        axis = _unit_axis(variable, layer)
+        size = int(np.prod([variable.shape[i] for i in _axes(axis)])) if variable.shape else 1
+        if size > 1:
+            first = _is_first_of_two(variable, layer)
+            axes[id(layer), layer.path, size, first].append((index, axis))
+    return [Rows(name, size, tuple(pairs)) for (_, name, size, _), pairs in axes.items()]
 
 
-def along(values: np.ndarray, axis: int, ndim: int) -> np.ndarray:
-    """One value for each unit, shaped to broadcast against an array with units along `axis`."""
-    return values.reshape([-1 if i == axis else 1 for i in range(ndim)])
+def _unit_axis(variable: keras.Variable, layer: keras.Layer) -> int | tuple[int, int]:
+    last = len(variable.shape) - 1
+    if last > 0 and isinstance(layer, _TRANSPOSED):
+        return last - 1
+    if last > 0 and (isinstance(layer, _DEPTHWISE) or _is_first_of_two(variable, layer)):
+        return last - 1 if variable.shape[last] == 1 else (last - 1, last)
+    return last
+
+
+def _is_first_of_two(variable: keras.Variable, layer: keras.Layer) -> bool:
+    """Whether a kernel is the depthwise one of a separable convolution."""
+    return variable is getattr(layer, "depthwise_kernel", None)
+
+
+def _axes(axis: Any) -> tuple[int, ...]:
+    return axis if isinstance(axis, tuple) else (axis,)
+
+
+def along(values: np.ndarray, axis: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """One value for each unit, shaped to broadcast against `shape` with units along `axis`."""
+    own = _axes(axis)
+    return values.reshape([size if i in own else 1 for i, size in enumerate(shape)])
 
 
 def norms(point: list[np.ndarray], rows: Rows) -> np.ndarray:
@@ -56,7 +82,8 @@ def dot(a: list[np.ndarray], b: list[np.ndarray], rows: Rows) -> np.ndarray:
     total = np.zeros(rows.size)
     for index, axis in rows.axes:
         product = np.multiply(a[index], b[index], dtype="float64")
-        total += product.sum(tuple(i for i in range(product.ndim) if i != axis))
+        own = _axes(axis)
+        total += product.sum(tuple(i for i in range(product.ndim) if i not in own)).ravel()
     return total
 
 
@@ -85,10 +112,10 @@ def only_butterflies(space: WeightSpace) -> Rows | None:
 
     A network counts if it is two Dense layers, one after the other, and nothing else has weights.
     """
-    layers = list(dict.fromkeys(space.owners))
-    if len(layers) != 2 or any(type(layer) is not keras.layers.Dense for layer in layers):
+    owners = list(dict.fromkeys(space.owners))
+    if len(owners) != 2 or any(type(layer) is not layers.Dense for layer in owners):
         return None
-    hidden, output = layers
+    hidden, output = owners
     size = hidden.units
     if output.kernel.shape[0] != size or space.model.output_shape[-1] != output.units:
         return None

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 import mc_keras as mc
+from tests.units.networks import depthwise_pair
 
 
 def test_one_hidden_layer_moves_butterflies(dense_pair):
@@ -57,3 +58,14 @@ def test_without_mean_it_turns_around_zero(dense_pair):
     a, b = (model.get_weights() for model in dense_pair[:2])
     path = mc.connect(*dense_pair[:2], mc.connectors.Arc(mean="none"))
     np.testing.assert_allclose(path(0.5)[0], (a[0] + b[0]) * math.sqrt(0.5), atol=1e-6)
+
+
+def test_rows_of_depthwise_kernels():
+    """Against the formula, for the matrix with a column for each output channel."""
+    a, b = (
+        np.vstack([w.reshape(-1, 8) for w in model.get_weights()[:2]]) for model in depthwise_pair()
+    )
+    mean = np.hstack([a, b]).mean(1, keepdims=True)
+    middle = mc.connect(*depthwise_pair(), "arc")(0.5)
+    found = np.vstack([w.reshape(-1, 8) for w in middle[:2]])
+    np.testing.assert_allclose(found, mean + np.sqrt(0.5) * (a + b - 2 * mean), atol=1e-5)
