@@ -2,6 +2,12 @@
 
 A rule is a function `rule(call) -> UnitTensor`; `mc_keras.units.call.Call` is what it sees. To add
 one for a layer of your own, see `register_unit_rule`.
+
+There are three tables, by how a layer can be told. `RULES` goes by class: layers that Keras exports
+and those that users register. The operations of `keras.ops` have classes that Keras keeps private,
+and `keras.applications` has layers that it does not export; both may move with the next Keras, and
+importing them would fail then. `OPERATION_RULES` therefore goes by the name of the class alone, and
+`_UNEXPORTED_RULES` by module and name, as such a layer could be called like one of a user's.
 """
 
 from collections.abc import Callable
