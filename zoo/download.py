@@ -15,9 +15,10 @@ asked over a network.
 import contextlib
 import os
 import pathlib
+import sys
 import urllib.parse
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import filelock
 
@@ -25,6 +26,8 @@ from mc_keras.progress import ProgressBar
 from mc_keras.storage import sha256_of_file
 from mc_keras.zoo.manifest import ZOO_FOLDER, ConnectionEntry, Entry, WeightsFile
 from mc_keras.zoo.transfer import TransferError, download
+
+_SILENT_WAIT = 5.0  # seconds
 
 
 def fetch(
@@ -43,7 +46,8 @@ def fetch(
         source: A folder or base URL that the file must come from. What was downloaded before is
             not downloaded again.
         base_urls: Base URLs to try after those of `$MC_KERAS_ZOO_URL`.
-        verbose: 1 shows a progress bar on stderr while downloading, 0 nothing.
+        verbose: 1 shows a progress bar on stderr while downloading, 0 nothing. A line says so if
+            another process downloads the file and is waited for.
 
     Returns:
         The path of the verified file.
@@ -118,13 +122,33 @@ def _verified(file: pathlib.Path, record: WeightsFile) -> pathlib.Path:
     return file
 
 
+@contextlib.contextmanager
+def _locked(file: pathlib.Path) -> Iterator[None]:
+    """Holds the lock of a file of the cache; says what is waited for if that takes long."""
+    lock = filelock.FileLock(f"{file}.lock")
+    try:
+        lock.acquire(timeout=_SILENT_WAIT)
+    except filelock.Timeout:
+        print(
+            f"Waiting for another process, which downloads {file} and holds {lock.lock_file}; end "
+            "that one to download here.",
+            file=sys.stderr,
+            flush=True,
+        )
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def _download(url: str, file: pathlib.Path, record: WeightsFile, verbose: int) -> pathlib.Path:
     if os.environ.get("MC_KERAS_OFFLINE", "0") not in ("", "0"):
         raise TransferError(f"{url} was not asked, as MC_KERAS_OFFLINE is set")
     bar = ProgressBar(record.path, record.size, verbose=verbose, in_bytes=True)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(f"{file}.lock"):
+        with _locked(file):
             # Another process may have fetched it while this one waited for the lock.
             with contextlib.suppress(_NotTheFile):
                 return _verified(file, record)

@@ -3,8 +3,10 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 
+import filelock
 import pytest
 
 from mc_keras.storage import write_json
@@ -247,6 +249,25 @@ def test_two_processes_download_once(online, entry, cache, start_process):
     assert outputs == [f"{download.fetch(entry, 'start')}\n"] * 2
     assert len(online.requests) == 1
     assert files_below(cache) == ["start.weights.h5"]
+
+
+def test_waiting_for_another_process_is_announced(online, entry, cache, monkeypatch, capsys):
+    monkeypatch.setattr(download, "_SILENT_WAIT", 0.05)
+    file = cache / "toy" / "1" / entry.files["start"].sha256[:12] / "start.weights.h5"
+    file.parent.mkdir(parents=True)
+    held = threading.Event()
+
+    def hold():
+        with filelock.FileLock(f"{file}.lock"):
+            held.set()
+            time.sleep(0.5)
+
+    other = threading.Thread(target=hold)
+    other.start()
+    held.wait(30)
+    assert download.fetch(entry, "start", online.base, verbose=0) == file
+    assert f"Waiting for another process, which downloads {file}" in capsys.readouterr().err
+    other.join()
 
 
 def test_killed_download_is_resumed(server, make_entry, start_process):
