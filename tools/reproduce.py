@@ -8,7 +8,9 @@ Prints the table (worst accuracy along the path, mean and standard deviation ove
 networks) and writes, to --output_dir: table.md, table.csv, table.json, table.png, the accuracies
 along the paths as curves_PAIR_SPLIT.png, and a report for each row and pair. Rows that are done are
 kept; a run that was killed goes on where it was when it is called again, and the rows may come in
-any order. The pairs are the zoo's and those that --pairs and --runs name.
+any order. The pairs are the zoo's and those that --pairs and --runs name. So that nobody waits for
+hours, table 2 is about the first training examples only, as is said below it: --fit_examples,
+--train_examples and --num_points change that.
 
     mc-reproduce --figure=5 --network=conv2fc1
 
@@ -107,12 +109,24 @@ _OUTPUT_DIR = flags.DEFINE_string(
     "Folder to write to. Default: reproduced/TABLE, such as table1_mnist, or width_digits.",
 )
 _NUM_POINTS = flags.DEFINE_integer(
-    "num_points", 61, "Positions at which a path is measured, besides its knots.", lower_bound=2
+    "num_points",
+    None,
+    "Positions at which a path is measured, besides its knots. Default: 31 for table 1, 11 for "
+    "table 2, else 61.",
+    lower_bound=2,
 )
 _TRAIN_EXAMPLES = flags.DEFINE_integer(
     "train_examples",
     None,
-    "Training examples, from the first on, that paths are measured on. Default: all.",
+    "Training examples, from the first on, that paths are measured on. Default: 10000 for table 2, "
+    "else all.",
+    lower_bound=1,
+)
+_FIT_EXAMPLES = flags.DEFINE_integer(
+    "fit_examples",
+    None,
+    "Training examples, from the first on, that layers are solved for on. Default: 20000 for table "
+    "2, else all.",
     lower_bound=1,
 )
 _EPOCHS = flags.DEFINE_integer(
@@ -176,6 +190,7 @@ def _reproduce_table(table: "Table", pairs: "Pairs", data: "DataSet", recipe: "R
         chains=reproduction.chains_between(recipe, _EPOCHS.value),
         num_points=_NUM_POINTS.value,
         train_examples=_TRAIN_EXAMPLES.value,
+        fit_examples=_FIT_EXAMPLES.value,
         seed=_SEED.value,
         keep_paths=_KEEP_PATHS.value,
         about=_about(),
@@ -197,7 +212,7 @@ def _draw_figure(table: "Table", pairs: "Pairs", data: "DataSet") -> None:
         folder,
         num_small=_SMALL.value,
         methods=_ROWS.value or METHODS,
-        num_points=_NUM_POINTS.value,
+        num_points=_NUM_POINTS.value or 61,
         seed=_SEED.value,
         about={**_about(), "pair": name},
         verbose=_VERBOSE.value,
@@ -251,6 +266,7 @@ def _compare_sizes() -> None:
         chains=reproduction.chains_between(recipe, _EPOCHS.value),
         num_points=_NUM_POINTS.value,
         train_examples=_TRAIN_EXAMPLES.value,
+        fit_examples=_FIT_EXAMPLES.value,
         seed=_SEED.value,
         keep_paths=_KEEP_PATHS.value,
         about={**_about(), "recipe": dataclasses.asdict(recipe)},

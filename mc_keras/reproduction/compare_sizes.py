@@ -36,8 +36,8 @@ def compare_sizes(
         folder: Where to write.
         sizes: Instead of the study's own.
         rows: Names of methods. The end points are always measured.
-        **settings: As for `reproduce`: `chains`, `num_points`, `train_examples`, `seed`,
-            `keep_paths`, `about`, `verbose`.
+        **settings: As for `reproduce`: `chains`, `num_points`, `train_examples`,
+            `fit_examples`, `seed`, `keep_paths`, `about`, `verbose`.
 
     Returns:
         What was measured, as it was written.

@@ -1,11 +1,12 @@
 """Reports that are made once, and taken again where they would be the same."""
 
 import pathlib
+from collections.abc import Callable
 
+from mc_keras.connectors import Connector
 from mc_keras.evaluation import PathReport
-from mc_keras.reproduction.chains import Chains
 from mc_keras.reproduction.published import ENDS
-from mc_keras.reproduction.rows import connector_of, exists
+from mc_keras.reproduction.rows import exists
 from mc_keras.workspace import Workspace
 
 
@@ -15,14 +16,20 @@ class KeptReports:
     Args:
         folder: Where the reports are.
         workspace: Makes and measures paths.
-        chains: How chains are trained.
+        connector_of: Gives the connector of a row.
         num_points: Positions at which a path is measured, besides its knots.
     """
 
-    def __init__(self, folder: pathlib.Path, workspace: Workspace, chains: Chains, num_points: int):
+    def __init__(
+        self,
+        folder: pathlib.Path,
+        workspace: Workspace,
+        connector_of: Callable[[str], Connector],
+        num_points: int,
+    ):
         self._folder = folder
         self._workspace = workspace
-        self._chains = chains
+        self._connector_of = connector_of
         self._num_points = num_points
         self._measured_on = workspace.measured_on
 
@@ -39,7 +46,7 @@ class KeptReports:
             return None
         provenance = report.metadata["provenance"]
         same = (
-            self._workspace.made_by(connector_of(row, self._chains), provenance)
+            self._workspace.made_by(self._connector_of(row), provenance)
             and report.metadata["evaluation"]["data"] == self._measured_on
             and report.metadata.get("num_points") == self._points(row)
         )
@@ -47,7 +54,7 @@ class KeptReports:
 
     def make(self, row: str) -> PathReport:
         """Find the path and measure it, from where an earlier run was."""
-        path = self._workspace.path(row, connector_of(row, self._chains))
+        path = self._workspace.path(row, self._connector_of(row))
         report = self._workspace.measure(row, path, self._points(row))
         report.metadata["num_points"] = self._points(row)
         report.save(self._file(row))

@@ -1,5 +1,6 @@
 """A reproduced table as Markdown."""
 
+from mc_keras.reproduction.differences import DIFFERENCES
 from mc_keras.reproduction.published import ENDS, Figure
 from mc_keras.reproduction.result import SPLITS, Reproduction
 
@@ -52,10 +53,14 @@ def _notes(result: Reproduction) -> list[str]:
     num_pairs, num_points = len(result.pairs), result.provenance["num_points"]
     train, test = (result.provenance["measured_on"][split] for split in SPLITS)
     pairs = "pairs (mean ± standard deviation)" if num_pairs > 1 else "pair"
+    fit_examples = result.provenance["fit_examples"]
+    few = fit_examples is not None and fit_examples < result.provenance["data"]["train"]["examples"]
     notes = [
         f"Worst accuracy along the path, per cent, on {num_pairs} {pairs} of networks: "
         f"{', '.join(result.pairs)}; {train:,} training and {test:,} test examples, {num_points} "
-        'positions and the knots of the path. "Below the ends": percentage points from the mean '
+        "positions and the knots of the path"
+        + (f", layers solved for on the first {fit_examples:,} training examples" if few else "")
+        + '. "Below the ends": percentage points from the mean '
         "accuracy of the end points. Seconds: to find and to measure a path.",
     ]
     if any(f and f.doubtful for row in result.rows for f in result.table.row(row)[2:]):
@@ -65,6 +70,13 @@ def _notes(result: Reproduction) -> list[str]:
         if len(here) > 1:
             same = "as in the paper" if here == paper else f"the paper's: {' > '.join(paper)}"
             notes += ["", f"Order by {split} accuracy: {' > '.join(here)}; {same}."]
+    differences = [
+        f"- {result.table.row(row).label}: {DIFFERENCES[row].format(**result.connector(row))}."
+        for row in result.rows
+        if row in DIFFERENCES
+    ]
+    if differences:
+        notes += ["", "What differs from the paper:", "", *differences]
     if "command" in result.provenance:
         notes += ["", f"Made by `{result.provenance['command']}`."]
     return notes

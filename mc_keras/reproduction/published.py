@@ -45,12 +45,19 @@ class Table(NamedTuple):
         title: What it shows.
         pair: Pair of the zoo, and recipe, whose networks it is about.
         rows: In the paper's order.
+        num_points: Positions at which its paths are measured, besides their knots.
+        train_examples: Training examples, from the first on, that they are measured on; `None` for
+            all. Fewer where a person would wait for hours.
+        fit_examples: Likewise, those that layers are solved for on.
     """
 
     name: str
     title: str
     pair: str
     rows: tuple[Row, ...]
+    num_points: int = 61
+    train_examples: int | None = None
+    fit_examples: int | None = None
 
     def row(self, name: str) -> Row:
         """The row of this name; one without published numbers if the paper has none."""
@@ -109,12 +116,16 @@ def _table(
     pair: str,
     rows: tuple[str, ...],
     figures: dict[str, tuple[Figure, Figure]],
+    **effort: int,
 ) -> Table:
     names = (*rows, OURS, ENDS)
-    return Table(
-        name, title, pair, tuple(Row(n, _LABELS[n], *figures.get(n, (None, None))) for n in names)
-    )
+    cells = tuple(Row(n, _LABELS[n], *figures.get(n, (None, None))) for n in names)
+    return Table(name, title, pair, cells, **effort)
 
+
+# What a person waits for: the rows without trainings take some minutes on two cores.
+_EFFORT_ONE_LAYER = {"num_points": 31}
+_EFFORT_DEEP = {"num_points": 11, "train_examples": 10_000, "fit_examples": 20_000}
 
 _MNIST = {
     "linear": (Figure(96.54, 0.40), Figure(95.87, 0.40)),
@@ -187,6 +198,7 @@ TABLE_1 = {
         "fc_mnist",
         _ONE_LAYER,
         _MNIST,
+        **_EFFORT_ONE_LAYER,
     ),
     "cifar10": _table(
         "table1_cifar10",
@@ -194,6 +206,7 @@ TABLE_1 = {
         "fc_cifar10",
         _ONE_LAYER,
         _CIFAR10,
+        **_EFFORT_ONE_LAYER,
     ),
 }
 TABLE_2 = {
@@ -203,6 +216,7 @@ TABLE_2 = {
         "fc3_cifar10",
         _DEEP,
         _FC3,
+        **_EFFORT_DEEP,
     ),
     "conv2fc1": _table(
         "table2_conv2fc1",
@@ -210,6 +224,7 @@ TABLE_2 = {
         "conv2fc1_cifar10",
         _DEEP,
         _CONV2FC1,
+        **_EFFORT_DEEP,
     ),
     "vgg16": _table(
         "table2_vgg16",
@@ -217,6 +232,7 @@ TABLE_2 = {
         "vgg16_cifar10",
         _DEEP,
         _VGG16,
+        **_EFFORT_DEEP,
     ),
     # The paper has no such network.
     "resnet20": _table(
@@ -225,5 +241,6 @@ TABLE_2 = {
         "resnet20_cifar10",
         _DEEP,
         {},
+        **_EFFORT_DEEP,
     ),
 }

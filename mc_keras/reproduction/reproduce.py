@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import functools
 import pathlib
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -16,7 +17,7 @@ from mc_keras.reproduction.chains import AS_USUAL, Chains
 from mc_keras.reproduction.kept_reports import KeptReports
 from mc_keras.reproduction.published import Table
 from mc_keras.reproduction.result import SPLITS, Reproduction
-from mc_keras.reproduction.rows import chosen_rows
+from mc_keras.reproduction.rows import chosen_rows, connector_of
 from mc_keras.reproduction.writing import write
 from mc_keras.storage import PathLike
 from mc_keras.weight_space import check_same_architecture
@@ -31,8 +32,9 @@ def reproduce(
     *,
     rows: Iterable[str] | None = None,
     chains: Chains = AS_USUAL,
-    num_points: int = 61,
+    num_points: int | None = None,
     train_examples: int | None = None,
+    fit_examples: int | None = None,
     seed: int = 0,
     keep_paths: bool = False,
     about: Mapping[str, Any] | None = None,
@@ -54,9 +56,12 @@ def reproduce(
         rows: Names of the rows to compute, those of further methods among them; all of the table
             that there are methods for if not given. The end points are always computed.
         chains: How chains are trained.
-        num_points: Positions at which a path is measured, besides its knots.
-        train_examples: How many training examples, from the first on, paths are measured on; all if
-            not given. They are found with all of them in any case.
+        num_points: Positions at which a path is measured, besides its knots; the table's own number
+            if not given.
+        train_examples: How many training examples, from the first on, paths are measured on; the
+            table's own number if not given. More than there are: all.
+        fit_examples: Likewise, how many the layers of a path are solved for on. Chains are trained
+            on all of them in any case.
         seed: Seed of everything random.
         keep_paths: Whether the files of measured paths stay; they may be large.
         about: JSON-able mapping to be kept in the results, such as `{"command": ...}`.
@@ -76,8 +81,14 @@ def reproduce(
     for start, end in pairs.values():
         check_same_architecture(start, end)
     splits = checked_splits(next(iter(pairs.values()))[0], data)
-    if train_examples is not None and train_examples < 1:
-        raise ValueError(f"Paths are measured on at least one example, received {train_examples}.")
+    num_points = table.num_points if num_points is None else num_points
+    train_examples = table.train_examples if train_examples is None else train_examples
+    fit_examples = table.fit_examples if fit_examples is None else fit_examples
+    if min(n for n in (train_examples, fit_examples, 1) if n is not None) < 1:
+        raise ValueError(
+            "Paths are found with, and measured on, at least one example, received "
+            f"fit_examples={fit_examples}, train_examples={train_examples}."
+        )
     if not set(SPLITS) <= set(splits):
         raise ValueError(f"A table needs the splits 'train' and 'test', received {sorted(splits)}.")
     splits = {split: splits[split] for split in SPLITS}
@@ -96,7 +107,12 @@ def reproduce(
             seed=seed,
             verbose=int(verbose == 2),
         )
-        kept = KeptReports(folder / "pairs" / pair, workspace, chains, num_points)
+        kept = KeptReports(
+            folder / "pairs" / pair,
+            workspace,
+            functools.partial(connector_of, chains=chains, fit_examples=fit_examples),
+            num_points,
+        )
         for row in wanted:
             reports.setdefault(row, {})[pair] = kept.load(row) or kept.make(row)
             workspace.forget(row, keep_path=keep_paths)
@@ -115,6 +131,7 @@ def reproduce(
             "pairs": made_of,
             "data": workspace.origin["data"],
             "measured_on": {split: len(y) for split, (_, y) in measured.items()},
+            "fit_examples": fit_examples,
             "num_points": num_points,
             "chains": dataclasses.asdict(chains),
             "seed": seed,

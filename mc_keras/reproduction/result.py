@@ -80,6 +80,10 @@ class Reproduction:
             np.mean([r.metadata["provenance"]["seconds"] + r.metadata["seconds"] for r in reports])
         )
 
+    def connector(self, row: str) -> dict[str, Any]:
+        """Configuration of the connector that made the paths of a row."""
+        return next(iter(self.reports[row].values())).metadata["provenance"]["connector"]
+
     def orders(self, split: str) -> tuple[list[str], list[str]]:
         """Rows from good to bad by what was measured here, and the same rows by the paper's."""
         rows = [r for r in self.rows if r != ENDS and self.published(r, split) is not None]

@@ -11,12 +11,14 @@ from mc_keras.reproduction.published import ENDS, Table
 _NUM_CONTROL_POINTS = {"polychain": 3, "polychain5": 5}
 
 
-def connector_of(row: str, chains: Chains = AS_USUAL) -> Connector:
+def connector_of(row: str, chains: Chains = AS_USUAL, fit_examples: int | None = None) -> Connector:
     """The connector of a row.
 
     Args:
         row: Its name.
         chains: How chains are trained.
+        fit_examples: How many training examples, from the first on, layers are solved for on; as
+            many as the method takes if not given.
 
     Raises:
         ValueError: If there is no such method.
@@ -25,7 +27,10 @@ def connector_of(row: str, chains: Chains = AS_USUAL) -> Connector:
         return Linear()
     if row in _NUM_CONTROL_POINTS:
         return chains.connector(_NUM_CONTROL_POINTS[row])
-    return by_name(row)
+    connector = by_name(row)
+    if vars(connector).get("num_examples", 0) is None:
+        vars(connector)["num_examples"] = fit_examples
+    return connector
 
 
 def exists(row: str) -> bool:

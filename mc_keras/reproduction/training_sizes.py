@@ -16,9 +16,9 @@ from mc_keras.evaluation.points import checked_splits
 from mc_keras.plotting.style import GRID, INK, method_styles, new_figure
 from mc_keras.progress import ProgressBar
 from mc_keras.provenance import versions
-from mc_keras.reproduction.chains import AS_USUAL
 from mc_keras.reproduction.kept_reports import KeptReports
 from mc_keras.reproduction.result import SPLITS
+from mc_keras.reproduction.rows import connector_of
 from mc_keras.reproduction.writing import save_drawing
 from mc_keras.storage import PathLike, write_json
 from mc_keras.weight_space import check_same_architecture
@@ -88,7 +88,7 @@ def compare_training_sizes(
             seed=seed,
             verbose=int(verbose == 2),
         )
-        kept = KeptReports(folder / size, workspace, AS_USUAL, num_points)
+        kept = KeptReports(folder / size, workspace, connector_of, num_points)
         reports[size] = {}
         for method in methods:
             reports[size][method] = kept.load(method) or kept.make(method)

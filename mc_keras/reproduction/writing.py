@@ -85,10 +85,9 @@ def _record(result: Reproduction) -> dict[str, Any]:
 
 
 def _row(result: Reproduction, row: str) -> dict[str, Any]:
-    reports = result.reports[row]
     return {
         "label": result.table.row(row).label,
-        "connector": next(iter(reports.values())).metadata["provenance"]["connector"],
+        "connector": result.connector(row),
         "seconds": round(result.seconds(row), 1),
         **{
             split: {
@@ -106,7 +105,7 @@ def _row(result: Reproduction, row: str) -> dict[str, Any]:
                 **{f"worst_{s}_loss": _finite(report.worst(f"{s}_loss")) for s in SPLITS},
                 "length_over_chord": _finite(report.length / report.chord) if report.chord else 1.0,
             }
-            for pair, report in reports.items()
+            for pair, report in result.reports[row].items()
         },
     }
 

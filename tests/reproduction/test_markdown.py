@@ -30,6 +30,17 @@ def test_the_cells_are_the_measured_and_the_published_numbers(reproduced):
     assert "Made by `mc-reproduce --tiny`." in text
 
 
+def test_each_row_says_what_differs_from_the_paper(reproduced):
+    lines = markdown_table(reproduced[1]).splitlines()
+    assert lines.count("What differs from the paper:") == 1
+    chains = [line for line in lines if line.startswith("- Garipov (")]
+    assert len(chains) == 2
+    for line in chains:
+        assert "schedule in 1 epochs" in line
+        assert "learning rate 0.01, weight decay 0.0005, augmentation: none." in line
+    assert not any(line.startswith("- Linear:") for line in lines)
+
+
 def test_the_order_of_the_methods(reproduced):
     text = markdown_table(reproduced[1])
     here, paper = reproduced[1].orders("test")

@@ -50,6 +50,13 @@ def test_one_number_of_each_table():
     assert not any(row.test for row in TABLE_2["resnet20"].rows)
 
 
+def test_a_person_waits_for_some_minutes():
+    for table in TABLES:
+        effort = (table.num_points, table.train_examples, table.fit_examples)
+        one_layer = table in TABLE_1.values()
+        assert effort == ((31, None, None) if one_layer else (11, 10_000, 20_000))
+
+
 def test_a_row_that_the_paper_has_not():
     row = TABLE_1["mnist"].row("slerp")
     assert (row.label, row.train, row.test) == ("slerp", None, None)

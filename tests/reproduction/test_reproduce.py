@@ -112,6 +112,21 @@ def test_fewer_training_examples_are_measured_and_all_make_the_path(one, splits,
     assert "70 training and 90 test examples" in (tmp_path / "table.md").read_text()
 
 
+def test_a_table_says_how_thoroughly_it_is_measured_unless_told_otherwise(one, splits, tmp_path):
+    table = TABLE._replace(num_points=4, train_examples=70, fit_examples=60)
+    result = reproduce(table, one, splits, tmp_path, rows=["linear+wa"], verbose=0)
+    assert {0.0, 1 / 3, 2 / 3, 1.0} <= set(result.reports["linear+wa"]["one"].t)
+    assert result.provenance["measured_on"]["train"] == 70
+    assert result.connector("linear+wa")["num_examples"] == 60
+    stated = "knots of the path, layers solved for on the first 60 training examples."
+    assert stated in (tmp_path / "table.md").read_text()
+    others = {"num_points": 5, "train_examples": 1000, "fit_examples": 1000, "verbose": 0}
+    result = reproduce(table, one, splits, tmp_path, rows=["arc"], **others)
+    assert len(result.reports["arc"]["one"].t) == 5
+    assert result.provenance["measured_on"]["train"] == len(splits["train"][1])
+    assert "5 positions and the knots of the path. " in (tmp_path / "table.md").read_text()
+
+
 @pytest.mark.slow
 def test_a_row_that_a_pair_lacks_is_not_averaged_over_the_others(one, pairs, splits, tmp_path):
     reproduce(TABLE, one, splits, tmp_path, rows=["arc"], **SETTINGS)
@@ -177,6 +192,7 @@ def test_paths_stay_when_asked_for(one, splits, tmp_path):
         ({"pairs": {}}, "at least one pair"),
         ({"data": {"train": None}}, "needs the splits 'train' and 'test'"),
         ({"rows": ["arcc"]}, "did you mean 'arc'"),
+        ({"fit_examples": 0}, "at least one example, received fit_examples=0"),
     ],
 )
 def test_bad_arguments_are_refused_before_anything_is_written(

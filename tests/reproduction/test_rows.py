@@ -14,6 +14,14 @@ def test_chains_have_the_papers_number_of_points_and_are_trained_as_asked_for():
         assert connector.get_config() == Chains(epochs=7).connector(points).get_config()
 
 
+def test_layers_are_solved_for_on_as_many_examples_as_asked_for():
+    for row in ("linear+wa", "arc+bfly", "best"):
+        assert connector_of(row, fit_examples=50).num_examples == 50
+        assert connector_of(row).num_examples is None
+    assert connector_of("ot", fit_examples=50).get_config() == connector_of("ot").get_config()
+    assert connector_of("arc", fit_examples=50).get_config() == connector_of("arc").get_config()
+
+
 @pytest.fixture
 def network(dense_pair):
     return dense_pair[0]
