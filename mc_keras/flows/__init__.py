@@ -2,7 +2,7 @@
 
 from mc_keras.flows.autoregressive import InverseAutoregressiveFlow
 from mc_keras.flows.bijection import BijectionModel
-from mc_keras.flows.callbacks import StopOnDivergence, WorstPoint
+from mc_keras.flows.callbacks import Diverged, StopOnDivergence, WorstPoint
 from mc_keras.flows.flow import Flow
 from mc_keras.flows.likelihood import LikelihoodModel
 from mc_keras.flows.networks import check_fits, describe_networks, misfit, row_size
@@ -12,6 +12,7 @@ from mc_keras.flows.transported import TransportedPath
 
 __all__ = [
     "BijectionModel",
+    "Diverged",
     "Flow",
     "InverseAutoregressiveFlow",
     "LikelihoodModel",

@@ -1,18 +1,23 @@
 """Callbacks for the training of flows."""
 
 import math
+import os
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
+from mc_keras.flows.bijection import BijectionModel
+from mc_keras.storage import atomic_write
+
 
 class WorstPoint(keras.callbacks.Callback):
     """Measures the worst accuracy on the paths between held-out pairs, as `val_worst_accuracy`.
 
     Give it to the `fit` of a `BijectionModel` before callbacks that read it, such as
-    `keras.callbacks.EarlyStopping("val_worst_accuracy", mode="max")`.
+    `keras.callbacks.EarlyStopping("val_worst_accuracy", mode="max")`. To follow another training of
+    a flow, such as that of a `LikelihoodModel`, give it the paths.
 
     Args:
         x: Inputs of the networks.
@@ -20,9 +25,14 @@ class WorstPoint(keras.callbacks.Callback):
         positions: Where on the paths to measure.
         period: Measure after every so many epochs; between, the last value is reported.
         batch_size: Examples at once.
+        paths: The model that has the held-out pairs, of the flow that is trained; the model that
+            is trained if not given.
 
     Attributes:
         history: Epoch, and for each pair the worst accuracy, for every measurement.
+
+    Raises:
+        TypeError: From `fit`, if the model has no paths and none were given.
     """
 
     def __init__(
@@ -33,13 +43,24 @@ class WorstPoint(keras.callbacks.Callback):
         positions: Sequence[float] = (0.25, 0.5, 0.75),
         period: int = 1,
         batch_size: int = 2500,
+        paths: BijectionModel | None = None,
     ):
         super().__init__()
         self._x, self._y = x, np.ravel(y)
         self._positions = tuple(positions)
         self._period = period
         self._batch_size = batch_size
+        self._paths = paths
         self.history: list[tuple[int, list[float]]] = []
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Find the paths."""
+        model = self.model if self._paths is None else self._paths
+        if not isinstance(model, BijectionModel):
+            raise TypeError(
+                f"WorstPoint follows a BijectionModel, received a {type(model).__name__}: pass "
+                "paths=BijectionModel(flow, networks, held_out) of the same flow."
+            )
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Measure, and report in `logs`."""
@@ -50,7 +71,7 @@ class WorstPoint(keras.callbacks.Callback):
 
     def measure(self) -> list[float]:
         """The worst accuracy, a fraction, on the path of each held-out pair."""
-        model = self.model
+        model = self.model if self._paths is None else self._paths
         before = model.pair, model.position
         worst = []
         for pair in range(model.num_pairs):
@@ -65,38 +86,69 @@ class WorstPoint(keras.callbacks.Callback):
         return worst
 
 
-class StopOnDivergence(keras.callbacks.Callback):
-    """Ends a training whose loss is not finite any more, at the last good weights.
+class Diverged(ValueError):
+    """The training of a flow diverged."""
 
-    The weights that it goes back to are those after the last epoch whose loss was finite, or those
-    at the beginning.
+
+class StopOnDivergence(keras.callbacks.Callback):
+    """Ends a training whose loss or weights are not finite any more, at the last good weights.
+
+    The weights that it goes back to are those after the last epoch at whose end all were finite, or
+    those that the first epoch began with. Give it to `fit` before callbacks that keep weights, such
+    as `keras.callbacks.BackupAndRestore`: they then keep no others than good ones.
+
+    Args:
+        file: A `.keras` file to write the flow at its last good weights to.
+        advice: What to try, a sentence at the end of the error.
 
     Raises:
-        ValueError: From `fit`, with the step and what to try.
+        Diverged: From `fit`, a ValueError, with the step and what to try.
+        OSError: From `fit`, if the file cannot be written.
     """
 
+    def __init__(
+        self,
+        file: str | os.PathLike[str] | None = None,
+        *,
+        advice: str = "Try a lower learning rate, clipped gradients (global_clipnorm=1.0 of the "
+        "optimizer) or a smaller max_log_scale of the flow.",
+    ):
+        super().__init__()
+        self._file = file
+        self._advice = advice
+        self._good: list[np.ndarray] | None = None
+
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Keep the first weights."""
-        self._good = self.model.get_weights()
-        self._epoch = self._good_epoch = 0
+        """Forget an earlier training."""
+        self._good = None
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Count."""
+        """Keep the first weights."""
         self._epoch = epoch
+        # Not when the training begins: callbacks further on restore those of an interrupted run.
+        if self._good is None:
+            self._good, self._good_epoch = self.model.get_weights(), epoch
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Stop if the loss is not finite."""
         if not math.isfinite((logs or {}).get("loss", 0.0)):
-            self.model.set_weights(self._good)
-            raise ValueError(
-                f"The training of the flow diverged: its loss is not finite at step {batch + 1} of "
-                f"epoch {self._epoch + 1}. The flow has its weights from after epoch "
-                f"{self._good_epoch} again. Try a lower learning rate, clipped gradients "
-                "(global_clipnorm=1.0 of the optimizer) or a smaller max_log_scale of the flow."
-            )
+            self._stop(f"its loss is not finite at step {batch + 1} of epoch {self._epoch + 1}")
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Keep the weights, if they are good."""
+        """Keep the weights; stop if they are not finite."""
         weights = self.model.get_weights()
-        if all(np.isfinite(array).all() for array in weights):
-            self._good, self._good_epoch = weights, epoch + 1
+        if not all(np.isfinite(array).all() for array in weights):
+            self._stop(f"its weights are not finite after the last step of epoch {epoch + 1}")
+        self._good, self._good_epoch = weights, epoch + 1
+
+    def _stop(self, problem: str) -> None:
+        self.model.set_weights(self._good)
+        kept = ""
+        if self._file is not None:
+            with atomic_write(self._file) as temporary:
+                self.model.flow.save(temporary)
+            kept = f"; {os.fspath(self._file)} holds it"
+        raise Diverged(
+            f"The training of the flow diverged: {problem}. The flow has its weights from after "
+            f"epoch {self._good_epoch} again{kept}. {self._advice}"
+        )

@@ -7,6 +7,7 @@ import pytest
 import mc_keras as mc
 from mc_keras.flows import (
     BijectionModel,
+    Diverged,
     InverseAutoregressiveFlow,
     LikelihoodModel,
     RealNVP,
@@ -117,7 +118,7 @@ def test_an_interrupted_training_ends_with_the_same_weights(population, data, tm
         np.testing.assert_array_equal(a, b)
 
 
-def test_divergence_ends_at_the_last_good_weights(population, data):
+def test_divergence_ends_at_the_last_good_weights(population, data, tmp_path):
     model = bijection(population, learning_rate=1e-3)
     x = data[0].copy()
     good = []
@@ -128,10 +129,57 @@ def test_divergence_ends_at_the_last_good_weights(population, data):
             if epoch == 1:
                 self.model.optimizer.learning_rate = float("inf")
 
-    with pytest.raises(ValueError, match=r"not finite at step \d of epoch 3.* after epoch 2 again"):
-        model.fit(x, data[1], epochs=5, callbacks=[StopOnDivergence(), Spoil()], verbose=0)
-    for a, b in zip(model.flow.get_weights(), good[1], strict=True):
-        np.testing.assert_array_equal(a, b)
+    stop = StopOnDivergence(tmp_path / "good.keras", advice="Slow down.")
+    message = r"not finite at step \d of epoch 3.* epoch 2 again; .*good.keras holds it. Slow"
+    with pytest.raises(Diverged, match=message):
+        model.fit(x, data[1], epochs=5, callbacks=[stop, Spoil()], verbose=0)
+    for flow in (model.flow, keras.saving.load_model(tmp_path / "good.keras")):
+        for a, b in zip(flow.get_weights(), good[1], strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_divergence_after_an_interruption_and_in_the_last_step(population, data, tmp_path):
+    class Spoil(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                self.model.optimizer.learning_rate = float("inf")
+
+    def fit(*callbacks, epochs):
+        model = bijection(population)
+        backup = keras.callbacks.BackupAndRestore(tmp_path, delete_checkpoint=False)
+        stop = StopOnDivergence()
+        options = {"batch_size": len(data[0]), "shuffle": False, "verbose": 0}
+        try:
+            model.fit(*data, epochs=epochs, callbacks=[stop, *callbacks, backup], **options)
+        except Diverged as error:
+            return model.flow.get_weights(), str(error)
+        return model.flow.get_weights(), ""
+
+    good, _ = fit(epochs=1)
+    # The first step after the interruption is the last one of its epoch: its loss is finite.
+    for _ in range(2):
+        weights, message = fit(Spoil(), epochs=2)
+        assert "weights are not finite after the last step of epoch 2" in message
+        assert "from after epoch 1 again" in message
+        for a, b in zip(weights, good, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_the_worst_point_of_a_training_by_likelihood(population, data):
+    flow = new_flow(population)
+    model = LikelihoodModel(flow)
+    model.compile(keras.optimizers.Adam(1e-3))
+    rows = np.concatenate(list(population_rows(population[:4])))
+    with pytest.raises(TypeError, match="BijectionModel, received a LikelihoodModel: pass paths"):
+        model.fit(rows, callbacks=[WorstPoint(*data)], verbose=0)
+    worst = WorstPoint(*data, paths=BijectionModel(flow, population[4:]))
+    history = model.fit(rows, epochs=2, callbacks=[worst], verbose=0).history
+    path = mc.connect(*population[4:], mc.connectors.LearnedConnection(model=flow))
+    accuracies = [
+        np.mean(path.model(t).predict(data[0], verbose=0).argmax(1) == data[1])
+        for t in (0.25, 0.5, 0.75)
+    ]
+    assert history["val_worst_accuracy"][-1] == pytest.approx(min(accuracies))
 
 
 def test_likelihood_models_are_keras_models(population, tmp_path):
