@@ -74,6 +74,15 @@ def find_connection(network: keras.Model, method: str) -> str | None:
     return None
 
 
+def connection_digests(method: str) -> dict[str, str]:
+    """SHA-256 digest of the file of each of the zoo's connection models of a method, by name."""
+    return {
+        name: entry.files["connection"].sha256
+        for name, entry in manifest_of(None).connections.items()
+        if entry.method == method
+    }
+
+
 def _same(network: keras.Model, architecture: Any) -> bool:
     described = build(
         architecture.builder,

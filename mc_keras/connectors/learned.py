@@ -1,11 +1,13 @@
 """A connection learned once for all networks of a kind: the arc in the latents of a flow."""
 
+import os
 from typing import Any
 
 import keras
 
 from mc_keras.connectors.base import Connector, Job
 from mc_keras.flows import Flow, TransportedPath, check_fits, rows_layout
+from mc_keras.storage import fingerprint, sha256_of_file
 from mc_keras.weight_space import WeightSpace
 
 
@@ -83,8 +85,19 @@ class LearnedConnection(Connector):
         return connections.load_connection(found, verbose=0)
 
     def get_config(self) -> dict[str, Any]:
-        """JSON-able description of the method, for the provenance of a path."""
-        if not isinstance(self.model, Flow):
-            return {"model": self.model}
-        described = self.model.get_config()
-        return {"model": {key: value for key, value in described.items() if key != "networks"}}
+        """JSON-able description of the method, for the provenance of a path.
+
+        It holds digests of what was learned: of a flow's weights, of a file, or of all models that
+        the zoo has of a method, as any of them may be the one that fits.
+        """
+        if isinstance(self.model, Flow):
+            described = self.model.get_config()
+            config = {key: value for key, value in described.items() if key != "networks"}
+            return {"model": config, "sha256": fingerprint(self.model.get_weights())}
+        if self.name == "learned":
+            # Of a file that is not there, `connect` says so.
+            there = os.path.isfile(self.model)
+            return {"model": self.model, "sha256": sha256_of_file(self.model) if there else None}
+        from mc_keras.zoo.connections import connection_digests
+
+        return {"model": self.model, "sha256": connection_digests(self.name)}

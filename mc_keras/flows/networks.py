@@ -13,6 +13,9 @@ from mc_keras.weight_space import WeightSpace, first_difference, structure
 def describe_networks(network: keras.Model, **about: Any) -> dict[str, Any]:
     """JSON-able description of networks of one kind.
 
+    When a flow is used, only the layers with their configuration are compared. What `about` says
+    is kept and shown, never compared: no network tells what data it was trained on.
+
     Args:
         network: One of them.
         **about: What else there is to say of them, such as `dataset="mnist"`.
@@ -40,9 +43,16 @@ def misfit(described: dict[str, Any], network: keras.Model) -> str | None:
 
 
 def check_fits(flow: Flow, network: keras.Model) -> None:
-    """Raise ValueError unless the flow was made for networks of this kind.
+    """Raise ValueError unless the flow was made for networks of this structure.
 
-    A flow without a description fits every network whose rows have its size.
+    Compared are the layers and their configuration, as `describe_networks` has them, and the size
+    of the rows. The data set and recipe that the flow was trained for are not: it also takes
+    networks of the same layers that were trained on other data, and is of little use for them. A
+    flow without a description fits every network whose rows have its size.
+
+    Raises:
+        ValueError: If the layers or the size differ, or the network has another number of hidden
+            layers than one.
     """
     layout = rows_layout(WeightSpace(network))
     if problem := misfit(flow.networks, network):
@@ -52,10 +62,10 @@ def check_fits(flow: Flow, network: keras.Model) -> None:
             if key not in ("structure", "layer", "units")
         )
         raise ValueError(
-            f"The connection model '{flow.name}' was trained for other networks than "
-            f"'{network.name}'"
-            + (f" ({about})" if about else "")
-            + f": {problem}. Train one for these networks, or choose another method."
+            f"The connection model '{flow.name}' was trained for networks of other layers than "
+            f"'{network.name}': {problem}"
+            + (f" (it is for networks of {about})" if about else "")
+            + ". Train one for these networks, or choose another method."
         )
     size = row_size(network)
     if size != flow.size:

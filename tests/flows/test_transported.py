@@ -1,5 +1,7 @@
 """Paths along a flow: exact ends, files, networks that do not fit."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from mc_keras.flows import (
     unpack,
 )
 from mc_keras.weight_space import WeightSpace
+from mc_keras.zoo import manifest
 from tests.contracts.flows import FLOWS, stirred
 from tests.networks import dense_network
 
@@ -113,7 +116,7 @@ def test_networks_of_another_kind_are_refused(population, deep_pair):
     wider = dense_network(0, widths=(13,))
     tanh = dense_network(0, widths=(12,), activation="tanh")
     for other, difference in ((wider, "differs in 'units'"), (tanh, "differs in 'activation'")):
-        with pytest.raises(ValueError, match=f"other networks than .*dataset toys.*{difference}"):
+        with pytest.raises(ValueError, match=f"of other layers than .*{difference}.*dataset toys"):
             mc.connect(other, other, LearnedConnection(model=flow))
         assert not LearnedConnection(model=flow).applies_to(other)
         assert misfit(flow.networks, other)
@@ -175,3 +178,26 @@ def test_connection_files(population, tmp_path):
         connector = LearnedConnection(model=str(tmp_path / f"{file}.keras"))
         with pytest.raises(ValueError, match=problem):
             mc.connect(*population[:2], connector)
+
+
+def test_the_provenance_tells_one_training_from_another(population, tmp_path):
+    flow = FLOWS["real_nvp"](9)
+    file = tmp_path / "flow.keras"
+    flow.save(file)
+    connectors = LearnedConnection(model=flow), LearnedConnection(model=str(file))
+    before = [connector.get_config() for connector in connectors]
+    assert before == [connector.get_config() for connector in connectors]
+    assert json.loads(json.dumps(before)) == before
+    flow.normalizations[0].mean.assign_add(np.ones(9))
+    flow.save(file)
+    for connector, config in zip(connectors, before, strict=True):
+        now = connector.get_config()
+        assert now["model"] == config["model"]
+        assert now["sha256"] != config["sha256"]
+    zoo = manifest.load_manifest().connections
+    assert LearnedConnection(model="rnvp_flow").get_config()["sha256"] == {
+        name: entry.files["connection"].sha256
+        for name, entry in zoo.items()
+        if entry.method == "rnvp_flow"
+    }
+    assert LearnedConnection(model="none.keras").get_config()["sha256"] is None
