@@ -92,6 +92,8 @@ class AutoregressiveNetwork(CouplingNetwork):
 class MaskedDense(keras.layers.Dense):
     """A Dense layer some of whose weights are zero for ever.
 
+    The masked layers of TensorFlow Probability are Keras 2: no Keras 3 model tracks or saves them.
+
     Attributes:
         mask: True where there is a weight, shape `(inputs, units)`.
     """

@@ -8,6 +8,7 @@ import numpy as np
 
 from mc_keras.flows.conditioners import CouplingNetwork
 from mc_keras.flows.normalization import ActivationNormalization
+from mc_keras.flows.rows import check_finite_rows
 
 if TYPE_CHECKING:
     from tensorflow_probability import bijectors as tfb
@@ -145,10 +146,15 @@ class Flow(keras.Model):
         return self.forward(rows)
 
     def adapt(self, rows: np.ndarray) -> None:
-        """Set the activation normalisations from rows, `(rows, size)`, block by block."""
+        """Set the activation normalisations from rows, `(rows, size)`, block by block.
+
+        Raises:
+            ValueError: If the rows have another size, or are not finite.
+        """
         from tensorflow_probability import bijectors as tfb
 
         rows = keras.ops.convert_to_numpy(self._checked(rows))
+        check_finite_rows(rows)
         for index, normalization in enumerate(self.normalizations):
             normalization.adapt(rows)
             rows = np.array(tfb.Chain(self._steps(index)[::-1]).forward(rows))

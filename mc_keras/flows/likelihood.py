@@ -3,8 +3,10 @@
 from typing import Any
 
 import keras
+import numpy as np
 
 from mc_keras.flows.flow import Flow
+from mc_keras.flows.rows import check_finite_rows
 
 
 @keras.saving.register_keras_serializable("mc_keras")
@@ -32,6 +34,16 @@ class LikelihoodModel(keras.Model):
         loss = -self.flow.log_prob(rows) / self.flow.size
         self.add_loss(keras.ops.mean(loss))
         return loss
+
+    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Train as `keras.Model.fit` does.
+
+        Raises:
+            ValueError: If `x` is an array of rows that are not finite.
+        """
+        if isinstance(x, np.ndarray) and x.ndim == 2:
+            check_finite_rows(x)
+        return super().fit(x, *args, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
         """The flow's configuration."""

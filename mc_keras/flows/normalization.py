@@ -12,7 +12,9 @@ SMALLEST_DEVIATION = 1e-3
 
 @keras.saving.register_keras_serializable("mc_keras")
 class ActivationNormalization(keras.layers.Layer):
-    """Shift and log-scale of each coordinate, from data at first and trained from there.
+    """Mean and log-deviation of each coordinate, from data at first and trained from there.
+
+    It holds the weights; `Flow` makes the bijectors that shift and scale by them.
 
     Reference:
         Kingma and Dhariwal, 2018, section 3.1, https://arxiv.org/abs/1807.03039
@@ -29,7 +31,3 @@ class ActivationNormalization(keras.layers.Layer):
         deviation = np.maximum(rows.std(0, dtype="float64"), SMALLEST_DEVIATION)
         self.mean.assign(rows.mean(0, dtype="float64"))
         self.log_deviation.assign(np.log(deviation))
-
-    def call(self, x: Any) -> Any:
-        """The normalised coordinates."""
-        return (x - self.mean) * keras.ops.exp(-self.log_deviation)

@@ -64,6 +64,17 @@ def unpack(
     return arrays
 
 
+def check_finite_rows(rows: np.ndarray) -> None:
+    """Raise ValueError if rows, `(rows, weights of a unit)`, hold NaN or infinity."""
+    broken = ~np.isfinite(rows).all(axis=1)
+    if broken.any():
+        raise ValueError(
+            f"A flow learns from rows of finite weights, received NaN or infinity in "
+            f"{broken.sum()} of {len(rows)} rows, the first of them number {broken.argmax()}: "
+            "leave out the networks whose training diverged."
+        )
+
+
 def population_rows(networks: Sequence[keras.Model]) -> np.ndarray:
     """The rows of all networks of a population, shape `(networks, units, weights of a unit)`.
 

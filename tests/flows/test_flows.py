@@ -154,6 +154,17 @@ def test_there_and_back_after_training_at_the_sizes_of_the_paper(size):
     np.testing.assert_allclose(flow.inverse(flow.forward(rows)), rows, atol=1e-4)
 
 
+def test_rows_that_are_not_finite_are_refused(rows):
+    flow = RealNVP(7, num_blocks=1, hidden=(8,))
+    rows[3, 2] = np.nan
+    rows[5, 0] = np.inf
+    model = LikelihoodModel(flow)
+    model.compile("adam")
+    for learn in (flow.adapt, model.fit):
+        with pytest.raises(ValueError, match="in 2 of 20 rows, the first of them number 3"):
+            learn(rows)
+
+
 def test_bad_arguments(flow):
     with pytest.raises(ValueError, match="at least 2 coordinates"):
         RealNVP(1)
