@@ -7,7 +7,8 @@
 The parts: `evaluation`, mc.evaluate_path against the plain loop over points; `units`, the unit
 groups of ResNet50; `matching`, the assignment of units against ot.emd; `adjustment`, weight
 adjustment against numpy.linalg.pinv; `paths`, whole paths built and evaluated against one plain
-evaluation. Networks are not trained: the work is the same.
+evaluation; `flows`, RealNVP and IAF there and back, and training steps of four networks in one
+program against one after the other. Networks are not trained: the work is the same.
 """
 
 from collections.abc import Sequence
@@ -15,10 +16,10 @@ from collections.abc import Sequence
 from absl import flags
 
 from mc_keras.tools import program
-from mc_keras.tools.benchmarks import construction, evaluation
+from mc_keras.tools.benchmarks import construction, evaluation, flows
 from mc_keras.tools.benchmarks.common import Settings
 
-_RUNNERS = {"evaluation": evaluation.run} | construction.PARTS
+_RUNNERS = {"evaluation": evaluation.run} | construction.PARTS | flows.PARTS
 
 _PARTS = flags.DEFINE_list("parts", list(_RUNNERS), "What to measure.")
 _CASES = flags.DEFINE_list(
