@@ -13,8 +13,9 @@ list      names the entries, pairs and connection models, with their size and te
 info      shows the card of an entry: networks, data, training, files, licence.
 fetch     brings the files of entries (default: all) into the cache, or as a whole into --zoo.
 verify    checks files, rebuilds what they hold (default: all), evaluates it again and compares
-          with the manifest; ends with exit code 1 if anything differs. Connection models are
-          evaluated on the path between the two networks of the zoo's pair of their recipe.
+          with the manifest, as it does cards; ends with exit code 1 if anything differs or is
+          broken. Connection models are evaluated on the path between the two networks of the zoo's
+          pair of their recipe.
 train     trains both ends of a recipe, in runs/RECIPE/seedSEED, and adds them to --zoo.
 add       adds to --zoo two runs of mc-train, or a connection model that it trained with the
           networks that it was not trained on, the two of a pair one after the other.
@@ -80,14 +81,12 @@ def _list(names: Sequence[str]) -> None:
 
 
 def _info(names: Sequence[str]) -> None:
-    from mc_keras.zoo.card import card_text, connection_card_text
-    from mc_keras.zoo.manifest import Entry, manifest_of
+    from mc_keras.zoo.card import card_of
+    from mc_keras.zoo.manifest import manifest_of
 
     manifest = manifest_of(_SOURCE.value)
     for name in names or [*manifest.entries, *manifest.connections]:
-        entry = manifest.find(name)
-        is_pair = isinstance(entry, Entry)
-        print(card_text(entry) if is_pair else connection_card_text(entry))
+        print(card_of(manifest.find(name)))
 
 
 def _fetch(names: Sequence[str]) -> None:
@@ -113,11 +112,16 @@ def _verify(names: Sequence[str]) -> int:
     names = names or [*manifest.entries, *manifest.connections]
     entries = [manifest.find(name) for name in names]
 
-    from mc_keras.zoo.verification import verify
+    from mc_keras.zoo.verification import card_agrees, verify
 
-    agree = []
+    agree, problems = [], 0
     for entry in entries:
-        comparisons = verify(entry.name, _SOURCE.value, _DATA_DIR.value)
+        try:
+            comparisons = verify(entry.name, _SOURCE.value, _DATA_DIR.value)
+        except (ValueError, OSError) as error:
+            problems += 1
+            print(f"{entry.name}  BROKEN  {error}", flush=True)
+            continue
         if not comparisons:
             print(
                 f"{entry.name}  only the file could be checked, as the model was not measured "
@@ -128,8 +132,11 @@ def _verify(names: Sequence[str]) -> int:
             numbers = f"{c.expected:.6f}  measured {c.measured:.6f}"
             verdict = "ok" if c.agrees else "DIFFERS"
             print(f"{entry.name}  {c.role:5}  {c.metric:20}  {numbers}  {verdict}")
+        if not card_agrees(entry.name, _SOURCE.value):
+            problems += 1
+            print(f"{entry.name}  README.md DIFFERS from what mc-zoo info {entry.name} shows")
     print(f"{agree.count(False)} of {len(agree)} numbers differ from the manifest.")
-    return 0 if all(agree) else 1
+    return 0 if all(agree) and not problems else 1
 
 
 def _train(names: Sequence[str]) -> None:

@@ -3,8 +3,13 @@
 from mc_keras.zoo.manifest import ROLES, ConnectionEntry, Entry
 
 
+def card_of(entry: Entry | ConnectionEntry) -> str:
+    """The Markdown text of the card of a pair or connection model."""
+    return card_text(entry) if isinstance(entry, Entry) else connection_card_text(entry)
+
+
 def card_text(entry: Entry) -> str:
-    """The Markdown text of an entry's card."""
+    """The Markdown text of a pair's card."""
     return "\n".join(
         [
             f"# {entry.name}",

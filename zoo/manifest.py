@@ -20,6 +20,7 @@ from mc_keras.zoo import checks
 
 SCHEMA_VERSION = 1
 FILE_NAME = "manifest.json"
+CARD_NAME = "README.md"  # in the folder of an entry
 ROLES = ("start", "end")
 METRICS = ("train_accuracy", "train_loss", "test_accuracy", "test_loss")
 CONNECTION_METRICS = ("train_worst_accuracy", "test_worst_accuracy")
@@ -261,11 +262,16 @@ def manifest_of(source: str | os.PathLike[str] | None) -> Manifest:
     That is the one in the source, if the source is a folder that holds one, else the package's: of
     a server only the files are taken, never what they should be.
     """
-    if source is not None and "://" not in os.fspath(source):
-        folder = pathlib.Path(source).expanduser()
-        if os.path.isfile(folder / FILE_NAME):
-            return load_manifest(folder)
-    return load_manifest()
+    return load_manifest(folder_of(source))
+
+
+def folder_of(source: str | os.PathLike[str] | None) -> pathlib.Path | None:
+    """The zoo folder that a source is, the package's if none is named; `None` if it is no such."""
+    if source is None:
+        return ZOO_FOLDER
+    folder = pathlib.Path(source).expanduser()
+    is_zoo = "://" not in os.fspath(source) and os.path.isfile(folder / FILE_NAME)
+    return folder if is_zoo else None
 
 
 def names() -> list[str]:

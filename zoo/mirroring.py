@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 from mc_keras.storage import atomic_folder
 from mc_keras.zoo import download
-from mc_keras.zoo.card import card_text, connection_card_text
-from mc_keras.zoo.manifest import Entry, check_place, manifest_in, manifest_of, put_entry
+from mc_keras.zoo.card import card_of
+from mc_keras.zoo.manifest import CARD_NAME, Entry, check_place, manifest_in, manifest_of, put_entry
 
 
 def mirror(
@@ -45,7 +45,5 @@ def mirror(
         with atomic_folder(zoo / entry.name) as folder:
             for role, file in files.items():
                 shutil.copyfile(file, folder / pathlib.PurePosixPath(entry.files[role].path).name)
-            is_pair = isinstance(entry, Entry)
-            text = card_text(entry) if is_pair else connection_card_text(entry)
-            (folder / "README.md").write_text(text, encoding="utf-8")
+            (folder / CARD_NAME).write_text(card_of(entry), encoding="utf-8")
         put_entry(zoo, entry)

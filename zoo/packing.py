@@ -12,6 +12,7 @@ from mc_keras.storage import atomic_folder, sha256_of_file
 from mc_keras.zoo.card import card_text
 from mc_keras.zoo.datasets import DataSet, load_data
 from mc_keras.zoo.manifest import (
+    CARD_NAME,
     METRICS,
     ROLES,
     Architecture,
@@ -88,7 +89,7 @@ def add(
             description=entry.description if description is None else description,
             notes=entry.notes if notes is None else notes,
         )
-        (folder / "README.md").write_text(card_text(entry), encoding="utf-8")
+        (folder / CARD_NAME).write_text(card_text(entry), encoding="utf-8")
     put_entry(zoo, entry)
     return entry
 

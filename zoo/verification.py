@@ -9,13 +9,16 @@ import numpy as np
 from mc_keras.evaluation import evaluate_path
 from mc_keras.flows import Flow, TransportedPath, check_fits, rows_layout
 from mc_keras.weight_space import WeightSpace, clone
+from mc_keras.zoo.card import card_of
 from mc_keras.zoo.connections import load_connection
 from mc_keras.zoo.datasets import DataSet, load_data
 from mc_keras.zoo.manifest import (
+    CARD_NAME,
     CONNECTION_METRICS,
     METRICS,
     ROLES,
     ConnectionEntry,
+    folder_of,
     manifest_of,
 )
 from mc_keras.zoo.pairs import load_pair
@@ -90,6 +93,26 @@ def verify(
             tolerance = _tolerance(metric, expected, data)
             comparisons.append(Comparison(role, metric, expected, measured[metric], tolerance))
     return comparisons
+
+
+def card_agrees(name: str, source: str | os.PathLike[str] | None = None) -> bool:
+    """Whether the card of an entry, its README.md, says what the manifest says.
+
+    Args:
+        name: Name of the pair or connection model.
+        source: As for `load_pair`.
+
+    Returns:
+        False if the card is another text; True also where there is no card, as on a server.
+
+    Raises:
+        ValueError: If there is no such entry.
+    """
+    entry, folder = manifest_of(source).find(name), folder_of(source)
+    if folder is None or not (folder / name / CARD_NAME).is_file():
+        return True
+    card = (folder / name / CARD_NAME).read_text(encoding="utf-8", errors="replace")
+    return card == card_of(entry)
 
 
 def measure(model: keras.Model, data: DataSet) -> dict[str, float]:

@@ -106,6 +106,23 @@ def test_verify_ends_with_1_if_a_number_differs(zoo, tmp_path):
     assert "fc1_digits_rnvp_flow  only the file could be checked" in done.stdout
 
 
+def test_verify_goes_on_after_a_broken_file(zoo, tmp_path):
+    mc_zoo("fetch", f"--source={zoo}", f"--zoo={tmp_path}")
+    mc_zoo("fetch", "fc1_digits_rnvp_flow", f"--zoo={tmp_path}")
+    (tmp_path / "fc_digits/end.weights.h5").write_bytes(b"short")
+    card = tmp_path / "fc1_digits_rnvp_flow/README.md"
+    done = mc_zoo("verify", f"--source={tmp_path}")
+    assert done.returncode == 1
+    broken, checked, *_ = done.stdout.splitlines()
+    assert broken.startswith("fc_digits  BROKEN  ")
+    assert "is truncated or another file" in broken
+    assert "fc1_digits_rnvp_flow  only the file could be checked" in checked
+    card.write_text(card.read_text(encoding="utf-8") + "More.", encoding="utf-8")
+    done = mc_zoo("verify", "fc1_digits_rnvp_flow", f"--source={tmp_path}")
+    assert done.returncode == 1
+    assert "fc1_digits_rnvp_flow  README.md DIFFERS" in done.stdout
+
+
 def test_fetch_into_a_folder_and_into_the_cache(zoo, tmp_path):
     stick = tmp_path / "stick"
     assert mc_zoo("fetch", "fc_digits", f"--source={zoo}", f"--zoo={stick}").returncode == 0
