@@ -12,10 +12,12 @@ import numpy as np
 from mc_keras.flows import Flow
 from mc_keras.storage import atomic_folder, sha256_of_file
 from mc_keras.zoo.card import connection_card_text
+from mc_keras.zoo.connection_recipes import RECIPES
 from mc_keras.zoo.connection_training import CONNECTION_FILE
 from mc_keras.zoo.connections import read_connection
 from mc_keras.zoo.datasets import DataSet, load_data
 from mc_keras.zoo.manifest import (
+    CARD_NAME,
     CONNECTION_METRICS,
     Architecture,
     ConnectionEntry,
@@ -27,7 +29,7 @@ from mc_keras.zoo.manifest import (
 )
 from mc_keras.zoo.packing import DATASET_LICENSES
 from mc_keras.zoo.pairs import load_pair
-from mc_keras.zoo.populations import Population, load_population
+from mc_keras.zoo.populations import Population, check_held_out, check_recipe, load_population
 from mc_keras.zoo.training import CARD_FILE
 from mc_keras.zoo.verification import measure_connection
 from mc_keras.zoo.weight_files import write_model
@@ -73,7 +75,9 @@ def add_connection(
     before = manifest_in(zoo)
     check_place(zoo, flow.name, before.connections)
     pairs = load_population(held_out)
-    _check_held_out(held_out, pairs, card)
+    file_name = os.fspath(held_out)
+    check_recipe(file_name, pairs.info, card["networks"]["name"])
+    check_held_out(file_name, pairs.info["seeds"], card["seeds"])
     data = load_data(card["networks"]["dataset"], data_dir)
     with atomic_folder(zoo / flow.name) as folder:
         file = folder / CONNECTION_FILE
@@ -84,7 +88,7 @@ def add_connection(
         old = before.connections.get(flow.name)
         entry = _entry(card, flow, pairs, metrics, record, old, description)
         entry = measured_on_pair(entry, read_connection(file), zoo, before, data)
-        (folder / "README.md").write_text(connection_card_text(entry), encoding="utf-8")
+        (folder / CARD_NAME).write_text(connection_card_text(entry), encoding="utf-8")
     put_entry(zoo, entry)
     return entry
 
@@ -158,7 +162,8 @@ def _entry(
         },
         command=f"mc-train --recipe={networks['name']} --connection={connection['method']} "
         f"--population={card['seeds'][0]}-{card['seeds'][-1]} "
-        f"--held_out={card['held_out_seeds'][0]}-{card['held_out_seeds'][-1]}",
+        f"--held_out={card['held_out_seeds'][0]}-{card['held_out_seeds'][-1]}"
+        + "".join(_changed(connection)),
         seeds=tuple(card["seeds"]),
         files=files,
         metrics=metrics,
@@ -169,25 +174,14 @@ def _entry(
     )
 
 
-def _check_held_out(
-    file: str | os.PathLike[str], pairs: Population, card: Mapping[str, Any]
-) -> None:
-    recipe, seeds = pairs.info["recipe"]["name"], pairs.info["seeds"]
-    if recipe != card["networks"]["name"]:
-        raise ValueError(
-            f"{file} holds networks of the recipe {recipe!r}, the connection model is for "
-            f"{card['networks']['name']!r}; name a file of such networks."
-        )
-    if len(seeds) % 2:
-        raise ValueError(
-            f"Pairs need an even number of networks, {file} holds {len(seeds)}; train another one "
-            "with mc-train --count."
-        )
-    if taught := sorted(set(seeds) & set(card["seeds"])):
-        raise ValueError(
-            f"{file} holds networks that the connection model was trained on, of the seeds "
-            f"{', '.join(map(str, taught))}; name a file of other networks."
-        )
+def _changed(connection: Mapping[str, Any]) -> list[str]:
+    """Flags of what was not as in the recipe."""
+    recipe = RECIPES.get(f"{connection['networks']}_{connection['method']}")
+    return [
+        f" --{name}={connection[name]}"
+        for name in ("epochs", "learning_rate", "seed")
+        if recipe is not None and connection[name] != getattr(recipe, name)
+    ]
 
 
 def _read_card(run: pathlib.Path) -> dict[str, Any]:

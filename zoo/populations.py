@@ -5,7 +5,7 @@ import json
 import os
 import pathlib
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import filelock
@@ -112,6 +112,42 @@ def load_population(file: str | os.PathLike[str]) -> Population:
         networks.append(clone(network))
         networks[-1].set_weights([stack[index].astype("float32") for stack in stacks])
     return Population(networks, header)
+
+
+def check_recipe(what: str, info: Mapping[str, Any], recipe: str) -> None:
+    """Raise ValueError unless networks are those that a connection model is for.
+
+    Args:
+        what: What has the networks, such as the name of their file.
+        info: How they were made, see `Population`.
+        recipe: Name of the recipe that they must be of.
+    """
+    name = info["recipe"]["name"]
+    if name != recipe:
+        raise ValueError(
+            f"{what} has networks of the recipe {name!r}, the connection model is for {recipe!r}; "
+            "name a file of such networks."
+        )
+
+
+def check_held_out(what: str, seeds: Sequence[int], taught: Collection[int]) -> None:
+    """Raise ValueError unless networks are pairs outside of those a connection is learned from.
+
+    Args:
+        what: What has the networks, such as the name of their file.
+        seeds: Their seeds.
+        taught: Seeds of the networks that it is learned from.
+    """
+    if len(seeds) % 2:
+        raise ValueError(
+            f"Pairs need an even number of networks, {what} has {len(seeds)}; train another one "
+            "with mc-train --count."
+        )
+    if both := sorted(set(seeds) & set(taught)):
+        raise ValueError(
+            f"{what} has networks that the connection model is trained on, of the seeds "
+            f"{', '.join(map(str, both))}; hold out other networks."
+        )
 
 
 def _read(file: pathlib.Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -25,6 +25,7 @@ WEIGHTS_FILE = "model.weights.h5"
 CARD_FILE = "card.json"
 LOG_FILE = "log.csv"
 CHECKPOINT_FILE = "checkpoint.zip"
+TENSORBOARD_FOLDER = "tensorboard"
 
 _EVALUATION_BATCH = 1000
 
@@ -73,8 +74,8 @@ def train(
             "`epochs` must be at least 1 and `seed` not negative. "
             f"Received: epochs={recipe.epochs}, seed={seed}"
         )
-    if tensorboard and importlib.util.find_spec("tensorboard") is None:
-        raise ImportError("TensorBoard is not installed: `pip install tensorboard`.")
+    if tensorboard:
+        check_tensorboard()
     folder = pathlib.Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -151,11 +152,7 @@ def _fit(
     checkpoint = Checkpoint(folder / CHECKPOINT_FILE, run)
     first_epoch = checkpoint.restore(model)
     log = folder / LOG_FILE
-    if log.exists():
-        # Rows of epochs that were logged and not checkpointed come again.
-        rows = log.read_bytes().splitlines(keepends=True)
-        with storage.atomic_write(log) as temporary:
-            temporary.write_bytes(b"".join(rows[: first_epoch + 1]))
+    cut_log(log, first_epoch)
     callbacks = [
         keras.callbacks.LambdaCallback(
             on_epoch_begin=lambda epoch, logs: setattr(batches, "epoch", epoch)
@@ -164,7 +161,7 @@ def _fit(
         keras.callbacks.TerminateOnNaN(),
     ]
     if tensorboard:
-        callbacks.append(keras.callbacks.TensorBoard(str(folder / "tensorboard")))
+        callbacks.append(keras.callbacks.TensorBoard(str(folder / TENSORBOARD_FOLDER)))
     model.fit(
         batches,
         epochs=recipe.epochs,
@@ -182,6 +179,27 @@ def _fit(
             "Train with a lower learning rate or another seed."
         )
     return checkpoint.seconds
+
+
+def check_tensorboard() -> None:
+    """Raises ImportError unless TensorBoard is installed."""
+    if importlib.util.find_spec("tensorboard") is None:
+        raise ImportError("TensorBoard is not installed: `pip install tensorboard`.")
+
+
+def cut_log(log: pathlib.Path, epochs: int) -> None:
+    """Leaves the rows of the first epochs: those logged and not checkpointed come again.
+
+    Args:
+        log: What `keras.callbacks.CSVLogger` wrote, if it did.
+        epochs: Number of epochs that are done.
+    """
+    if epochs == 0:
+        log.unlink(missing_ok=True)
+    elif log.exists():
+        rows = log.read_bytes().splitlines(keepends=True)
+        with storage.atomic_write(log) as temporary:
+            temporary.write_bytes(b"".join(rows[: epochs + 1]))
 
 
 def build_model(recipe: Recipe, data: datasets.DataSet, **config: Any) -> keras.Model:
