@@ -144,6 +144,7 @@ REDUCTIONS = {
     "unit norm": lambda x: L.UnitNormalization()(x),
     "softmax": lambda x: L.Softmax()(x),
     "softmax as an activation": lambda x: L.Activation("softmax")(x),
+    "mask": lambda x: L.Masking()(x),
     "mean": lambda x: x / (1 + keras.ops.mean(x * x, -1, keepdims=True)),
     "product of units": lambda x: L.Dot(1)([x, x]) + x,
 }

@@ -33,7 +33,7 @@ Rule = Callable[[Call], Any]
 _UNCHANGED = (
     *(layers.ActivityRegularization, layers.AlphaDropout, layers.Dropout, layers.ELU),
     *(layers.GaussianDropout, layers.GaussianNoise, layers.Identity, layers.LeakyReLU),
-    *(layers.Masking, layers.ReLU),
+    layers.ReLU,
     *(layers.SpatialDropout1D, layers.SpatialDropout2D, layers.SpatialDropout3D),
 )
 _POOLING = (
@@ -57,6 +57,7 @@ RULES: dict[type, Rule] = {
     **dict.fromkeys(_UNCHANGED, activations.unchanged),
     layers.Activation: activations.activation,
     layers.Lambda: activations.function,
+    layers.Masking: activations.masking,
     layers.PReLU: activations.prelu,
     layers.Rescaling: activations.rescaling,
     layers.Softmax: activations.softmax,

@@ -26,6 +26,11 @@ def elementwise(call: Call) -> UnitTensor:
     return result
 
 
+def masking(call: Call) -> UnitTensor:
+    """Steps at which no unit has another value than the mask's."""
+    return mix(call.places, call.input, [-1])
+
+
 def prelu(call: Call) -> UnitTensor:
     """Slopes of the shape of one sample, with size 1 along shared axes."""
     rank = len(call.input.shape)
