@@ -10,9 +10,11 @@ to --directory. Interrupted, it goes on where it was when it is called again.
 
 With --count, fully connected networks of as many seeds, from --seed on, are trained in one program
 into one file, DIRECTORY/FIRST-LAST.networks. With --connection, a connection model is trained on
---population and followed on --held_out; files of networks that are missing are trained first.
+--population and followed on --held_out, in DIRECTORY/CONNECTION; --seed, --epochs and
+--learning_rate are its own. Files of networks that are missing are trained first, by their recipe.
 """
 
+import dataclasses
 from collections.abc import Sequence
 
 from absl import flags
@@ -25,6 +27,9 @@ _DIRECTORY = flags.DEFINE_string(
     "directory", None, "Folder of the run. Default: runs/RECIPE/seedSEED."
 )
 _EPOCHS = flags.DEFINE_integer("epochs", None, "Instead of the recipe's number.", lower_bound=1)
+_LEARNING_RATE = flags.DEFINE_float(
+    "learning_rate", None, "--connection: instead of the recipe's.", lower_bound=0.0
+)
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Folder of prepared data sets. Default: TFDS_DATA_DIR, else that of TFDS."
 )
@@ -34,10 +39,10 @@ _CONNECTION = flags.DEFINE_string(
     "connection", None, "Train a connection model: rnvp_bijection, rnvp_flow or iaf_flow."
 )
 _POPULATION = flags.DEFINE_string(
-    "population", "10-25", "Seeds of the networks to learn the connection from."
+    "population", "10-25", "--connection: seeds of the networks to learn from."
 )
 _HELD_OUT = flags.DEFINE_string(
-    "held_out", "30-35", "Seeds of the networks, two for each pair, that it is followed on."
+    "held_out", "30-35", "--connection: seeds of other networks, two for each pair."
 )
 _VERBOSE = flags.DEFINE_integer(
     "verbose", 1, "0: silent, 1: progress bar, 2: a line per epoch.", lower_bound=0, upper_bound=2
@@ -46,12 +51,13 @@ _VERBOSE = flags.DEFINE_integer(
 
 def main(argv: Sequence[str]) -> None:
     del argv
+    _check_flags()
     if _CONNECTION.value is not None:
         _train_connection()
         return
     if _COUNT.value > 1:
         seeds = range(_SEED.value, _SEED.value + _COUNT.value)
-        file = _train_population(seeds)
+        file = _train_population(seeds, _EPOCHS.value)
         print(f"The {len(seeds)} networks and their card are in {file}.")
         return
     from mc_keras.zoo import training
@@ -72,7 +78,27 @@ def main(argv: Sequence[str]) -> None:
     print(f"Weights, card and log are in {directory}.")
 
 
-def _train_population(seeds: Sequence[int]) -> str:
+def _check_flags() -> None:
+    """Refuses flags that would have no effect."""
+    if _CONNECTION.value is None:
+        for flag in (_LEARNING_RATE, _POPULATION, _HELD_OUT):
+            if flag.present:
+                raise ValueError(
+                    f"--{flag.name} is for connection models; leave it out or add --connection."
+                )
+        if _COUNT.value > 1 and _TENSORBOARD.value:
+            raise ValueError(
+                "--tensorboard logs the training of one network, received "
+                f"--count={_COUNT.value}; leave out one of the two."
+            )
+    elif _COUNT.present:
+        raise ValueError(
+            "--count is for networks, and a connection model is one; leave it out, and say by "
+            "--population which networks it is trained on."
+        )
+
+
+def _train_population(seeds: Sequence[int], epochs: int | None = None) -> str:
     """Trains networks of several seeds, prints what they are worth, and names their file."""
     from mc_keras.zoo.populations import train_population
 
@@ -82,7 +108,7 @@ def _train_population(seeds: Sequence[int]) -> str:
         _RECIPE.value,
         seeds,
         file,
-        epochs=_EPOCHS.value,
+        epochs=epochs,
         data_dir=_DATA_DIR.value,
         verbose=_VERBOSE.value,
     )
@@ -95,16 +121,23 @@ def _train_population(seeds: Sequence[int]) -> str:
 def _train_connection() -> None:
     from mc_keras.zoo.connection_recipes import get_connection_recipe
     from mc_keras.zoo.connection_training import train_connection
+    from mc_keras.zoo.populations import check_held_out
 
-    recipe = get_connection_recipe(_RECIPE.value, _CONNECTION.value)
-    seeds = [_seeds(flag.value) for flag in (_POPULATION, _HELD_OUT)]
-    files = [_train_population(chosen) for chosen in seeds]
+    own = (_SEED, _EPOCHS, _LEARNING_RATE)
+    recipe = dataclasses.replace(
+        get_connection_recipe(_RECIPE.value, _CONNECTION.value),
+        **{flag.name: flag.value for flag in own if flag.present},
+    )
+    population, held_out = (_seeds(flag.value) for flag in (_POPULATION, _HELD_OUT))
+    check_held_out(f"--held_out={_HELD_OUT.value}", held_out, population)
+    files = [_train_population(seeds) for seeds in (population, held_out)]
     directory = f"{_DIRECTORY.value or f'runs/{_RECIPE.value}'}/{_CONNECTION.value}"
     train_connection(
         recipe,
         *files,
         directory,
         data_dir=_DATA_DIR.value,
+        tensorboard=_TENSORBOARD.value,
         verbose=_VERBOSE.value,
     )
     print(f"The connection model, its card and log are in {directory}.")

@@ -114,6 +114,10 @@ def test_connection_models_with_the_networks_that_they_need(tmp_path):
         "--connection=rnvp_flow",
         "--population=10-11",
         "--held_out=1-2",
+        "--epochs=2",
+        "--learning_rate=0.002",
+        "--seed=3",
+        "--tensorboard",
         "--verbose=0",
         cwd=tmp_path,
     )
@@ -124,6 +128,11 @@ def test_connection_models_with_the_networks_that_they_need(tmp_path):
         "10-11.networks",
     ]
     assert (folder / "rnvp_flow" / "connection.keras").exists()
+    card = json.loads((folder / "rnvp_flow" / "card.json").read_text())
+    changed = {name: card["connection"][name] for name in ("epochs", "learning_rate", "seed")}
+    assert changed == {"epochs": 2, "learning_rate": 0.002, "seed": 3}
+    assert card["networks"]["epochs"] > 2
+    assert any(file.is_file() for file in (folder / "rnvp_flow" / "tensorboard").rglob("*"))
 
 
 @pytest.mark.parametrize(
@@ -131,6 +140,10 @@ def test_connection_models_with_the_networks_that_they_need(tmp_path):
     [
         (("--connection=arc",), "no recipe for a connection model 'arc' of 'fc1_digits'"),
         (("--connection=rnvp_flow", "--held_out=3"), "FIRST-LAST, such as 10-25, received '3'"),
+        (("--connection=rnvp_flow", "--held_out=2-3"), "is trained on, of the seeds 2;"),
+        (("--connection=rnvp_flow", "--held_out=3-5"), "even number of networks, --held_out=3-5"),
+        (("--connection=rnvp_flow", "--count=4"), "--count is for networks"),
+        ((), "--population is for connection models"),
     ],
 )
 def test_connections_that_cannot_be_trained(tmp_path, flags, message):
@@ -139,3 +152,18 @@ def test_connections_that_cannot_be_trained(tmp_path, flags, message):
     assert done.returncode == 1
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--learning_rate=0.1",), "--learning_rate is for connection models"),
+        (("--count=2", "--tensorboard"), "logs the training of one network"),
+    ],
+)
+def test_flags_without_effect_are_refused(tmp_path, flags, message):
+    done = mc_train("--recipe=fc1_digits", *flags, cwd=tmp_path)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert not list(tmp_path.iterdir())
