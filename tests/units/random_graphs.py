@@ -28,7 +28,7 @@ class Builder:
     def nested(self, x):
         key = ("nested", x.shape[1:])
         if key not in self.shared:
-            inner = keras.Input(x.shape[1:])
+            inner = keras.Input(x.shape[1:], name="inner")
             y = inner
             for _ in range(2):
                 y = self.step(y, same_rank=True)

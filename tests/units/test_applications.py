@@ -4,7 +4,12 @@ import keras
 import pytest
 
 from tests.units.applications import NAMES, PAGE, build, row
-from tests.units.networks import randomize
+from tests.units.networks import assert_planted_is_found, randomize
+
+# The descent by whole butterflies stops at a local optimum; by incoming weights alone, in the order
+# of the graph, the permutation is found.
+LOCAL_OPTIMA = {"MobileNetV2"}
+NOT_FOUND = {"MobileNetV3Large": "either descent stops at a local optimum"}
 
 
 @pytest.fixture(autouse=True)
@@ -19,6 +24,20 @@ def test_architecture(name):
     text, change = row(name, randomize(build(name)))
     assert text in PAGE.read_text()
     assert change < 1e-4
+
+
+def _row(name):
+    reason = NOT_FOUND.get(name, "")
+    return pytest.param(name, marks=pytest.mark.xfail(bool(reason), reason=reason, strict=True))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", map(_row, NAMES))
+def test_a_planted_permutation_is_found(name):
+    """By weights, from the random initial weights of the architecture."""
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(0)
+    assert_planted_is_found(build(name), *(["incoming"] if name in LOCAL_OPTIMA else []))
 
 
 def test_the_page_lists_every_architecture():

@@ -1,11 +1,17 @@
-"""Permuting every group of a random model leaves its function unchanged."""
+"""Random models: what permuting and freeing units must leave unchanged, and matching undo."""
 
 import keras
 import pytest
 from hypothesis import HealthCheck, given, settings
 
 from mc_keras.units import unit_groups
-from tests.units.networks import assert_same_function, random_inputs, randomize
+from tests.units.networks import (
+    assert_planted_is_found,
+    assert_same_function,
+    assert_slots_are_free,
+    random_inputs,
+    randomize,
+)
 from tests.units.random_graphs import models
 
 # Keras draws the seeds of initializers from the random module.
@@ -19,13 +25,16 @@ SETTINGS = settings(
 def check(model):
     keras.backend.clear_session(free_memory=False)
     randomize(model)
-    assert_same_function(model, unit_groups(model), random_inputs(model), rtol=1e-8)
+    arrays, groups = random_inputs(model), unit_groups(model)
+    assert_same_function(model, groups, arrays, rtol=1e-8)
+    assert_slots_are_free(model, groups, arrays)
 
 
 @settings(SETTINGS, max_examples=60)
 @given(model=models())
 def test_random_models(model):
     check(model)
+    assert_planted_is_found(model, "incoming")
 
 
 @pytest.mark.slow
