@@ -20,10 +20,10 @@ ALLOWED = {
     "tasks": {"data"},
     "batch_norm": {"weight_space"},
     "paths": {"_version", "storage", "weight_space", "batch_norm", "data"},
-    "units": {"weight_space"},
+    "units": {"progress", "weight_space"},
     "checkpoint": {"_version", "storage"},
-    "adjustment": {"checkpoint", "paths", "progress", "units", "weight_space"},
-    "flows": {"paths", "units", "weight_space"},
+    "adjustment": {"batch_norm", "checkpoint", "paths", "progress", "units", "weight_space"},
+    "flows": {"paths", "storage", "units", "weight_space"},
     "layers": {"paths", "weight_space"},
     "models": {"layers", "paths", "weight_space", "batch_norm", "data"},
     "connectors": {

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from mc_keras.adjustment import Solutions
+from mc_keras.checkpoint import Checkpoint
 from mc_keras.paths import Path
 from mc_keras.weight_space import WeightSpace
 
@@ -19,11 +20,13 @@ class Job:
         seed: Seed of everything random.
         verbose: 0 silent, 1 progress.
         solutions: What an earlier, killed run of the same method has solved.
+        checkpoint: Where methods that solve for nothing keep how far they are.
     """
 
     seed: int = 0
     verbose: int = 0
     solutions: Solutions = dataclasses.field(default_factory=Solutions)
+    checkpoint: Checkpoint | None = None
 
 
 class Connector(abc.ABC):

@@ -90,9 +90,9 @@ def connect(
         data: Training data for the methods that need it: `(x, y)`, a `tf.data.Dataset`, or splits
             by name of which "train" is taken.
         seed: Seed of everything random.
-        checkpoint: File in which methods that solve layer after layer keep what they have solved.
-            Killed at any moment and called again with the same arguments, they go on after the last
-            layer in it. The file stays when all is done.
+        checkpoint: File in which methods that solve layer after layer keep what they have solved,
+            and trained curves their last epoch. Killed at any moment and called again with the same
+            arguments, they go on after that. The file stays when all is done.
         verbose: 0 silent, 1 progress.
 
     Returns:
@@ -143,7 +143,7 @@ def connect(
     kept = None
     if checkpoint is not None:
         kept = Checkpoint(checkpoint, json.loads(json.dumps(origin)), "construction")
-    job = Job(seed, verbose, Solutions(kept))
+    job = Job(seed, verbose, Solutions(kept), kept)
     path = connector.connect(space, start, end, data, job)
     seconds = time.perf_counter() - began
     path.method = connector.name

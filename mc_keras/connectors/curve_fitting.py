@@ -106,7 +106,7 @@ class CurveFitting(Connector):
             loss=infer_loss(start, y),
             metrics=[] if accuracy is None else [accuracy],
         )
-        kept = _KeptEpochs(job.solutions._checkpoint)
+        kept = _KeptEpochs(job.checkpoint)
         model.fit(
             batches,
             epochs=self.epochs,
