@@ -263,8 +263,7 @@ def structure(model: keras.Model) -> list[tuple[str, Any]]:
     """
     config = model.get_config()
     # Not `model.layers`: operations such as `x + y` are nodes of the graph too.
-    names = [layer.get("name", layer["config"].get("name")) for layer in config.get("layers", [])]
-    position = {name: index for index, name in enumerate(names)}
+    position = _positions(config)
     described = []
     for layer_config in config.get("layers", []):
         described.append((str(layer_config.get("class_name")), _stripped(layer_config, position)))
@@ -274,8 +273,18 @@ def structure(model: keras.Model) -> list[tuple[str, Any]]:
     return described
 
 
+def _positions(config: dict[str, Any]) -> dict[str, int]:
+    """Name to number of the layers of a model, by its configuration."""
+    layers = [layer for layer in config.get("layers", []) if "config" in layer]
+    names = [layer.get("name", layer["config"].get("name")) for layer in layers]
+    return {name: index for index, name in enumerate(names)}
+
+
 def _stripped(value: Any, position: dict[str, int]) -> Any:
     if isinstance(value, dict):
+        if isinstance(value.get("layers"), list):
+            # A nested model, whose layers have names of their own.
+            position = position | _positions(value)
         return {
             key: _stripped(item, position)
             for key, item in value.items()

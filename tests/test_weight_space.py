@@ -139,6 +139,19 @@ def test_names_seeds_and_initializers_do_not_matter():
     check_same_architecture(build("a", 1), build("b", 2))
 
 
+def test_names_inside_nested_models_do_not_matter():
+    def build(units=4):
+        inner = keras.Input((3,))
+        hidden = keras.layers.Dense(units)(inner)
+        nested = keras.Model(inner, keras.layers.Add()([hidden, keras.layers.Dense(units)(inner)]))
+        return keras.Sequential([keras.Input((3,)), nested, keras.layers.Dense(2)])
+
+    check_same_architecture(build(), build())
+    check_same_architecture(build(), clone(build()))
+    with pytest.raises(ValueError, match="differ"):
+        check_same_architecture(build(), build(units=5))
+
+
 def test_unbuilt_and_empty_models_are_refused():
     with pytest.raises(ValueError, match="unbuilt weights"):
         WeightSpace(keras.Sequential([keras.layers.Dense(3)]))

@@ -39,6 +39,8 @@ class Recipe:
             `"mirror_crop_flip"`, the same with the image mirrored at its edges instead of black,
             which looks more like the images of the test.
         dtype_policy: Keras's dtype policy in training. Weights are float32 in any case.
+        half_precision: Whether the network is, in the end, the one whose kernels are rounded to
+            float16: for those that would be too large a file otherwise.
         seeds: Seeds of the two ends of the zoo's pair.
     """
 
@@ -55,6 +57,7 @@ class Recipe:
     weight_decay: float = 0.0
     augmentation: str = "none"
     dtype_policy: str = "float32"
+    half_precision: bool = False
     seeds: tuple[int, int] = (0, 1)
 
 
@@ -155,6 +158,7 @@ RECIPES = {
             weight_decay=5e-3,
             augmentation="mirror_crop_flip",
             dtype_policy="mixed_bfloat16",
+            half_precision=True,
         ),
         Recipe(
             name="resnet20_cifar10",

@@ -113,6 +113,8 @@ def _train(
     seconds = _fit(model, recipe, seed, data, folder, run, tensorboard=tensorboard, verbose=verbose)
     if recipe.training_config:
         model = fold_batch_norm(model)
+    if recipe.half_precision:
+        round_kernels(model)
     with storage.atomic_write(folder / WEIGHTS_FILE) as temporary:
         model.save_weights(temporary)
     card = {
@@ -131,6 +133,13 @@ def _train(
     storage.write_json(folder / CARD_FILE, card)
     (folder / CHECKPOINT_FILE).unlink()
     return card
+
+
+def round_kernels(model: keras.Model) -> None:
+    """Round weights of two axes or more to the nearest float16, as weights files can hold them."""
+    model.set_weights(
+        [w.astype("float16").astype(w.dtype) if w.ndim > 1 else w for w in model.get_weights()]
+    )
 
 
 def _fit(

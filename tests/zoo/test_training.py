@@ -82,6 +82,14 @@ def test_stored_network_is_the_trained_one_with_batch_norm_folded(finished):
     assert card["metrics"]["test_accuracy"] == pytest.approx(float(last["val_accuracy"]), abs=1e-6)
 
 
+def test_kernels_are_rounded_where_the_recipe_says_so(tmp_path):
+    recipe = dataclasses.replace(RECIPE, half_precision=True)
+    training.train(recipe, 3, tmp_path, epochs=1, verbose=0)
+    for array in weights_of(tmp_path):
+        half = array.astype("float16").astype("float32")
+        assert np.array_equal(array, half) == (array.ndim > 1)
+
+
 def test_card_says_how_the_network_was_made(finished):
     folder, card = finished
     assert json.loads((folder / training.CARD_FILE).read_text(encoding="utf-8")) == card
