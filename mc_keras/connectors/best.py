@@ -71,7 +71,8 @@ class Best(Connector):
 
         def loss(candidate: OptimalTransport) -> float:
             first = OptimalTransport(**(vars(candidate) | {"end": "permuted"}))
-            return measure.worst(first.connect(space, start, end, few, job), SCAN)
+            path = first.connect(space, start, end, few, job)
+            return measure.worst(path, SCAN, verbose=job.verbose)
 
         matches = [OptimalTransport(match=m, along=self._along(0.0, num_layers)) for m in MATCHES]
         losses = [loss(candidate) for candidate in matches]

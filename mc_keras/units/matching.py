@@ -56,7 +56,8 @@ def match_units(
 
     The cost by weights is the squared Euclidean distance of the two networks' butterflies. A
     butterfly of one group depends on the order of the units of its neighbours, so the groups are
-    matched in turn, each exactly, until none can be improved. With one hidden layer the first
+    matched in turn, each exactly, until none can be improved: once from the order that they have,
+    once from that by incoming weights, and the lower cost counts. With one hidden layer the first
     step is the optimum. The cost by activations is one minus the correlation, summed over units;
     the groups do not depend on each other, and those whose activations the graph does not show,
     such as the heads of an attention layer, keep their order. The cost by both is the sum,
@@ -83,8 +84,8 @@ def match_units(
 
     Reference:
         Anokhin and Yarotsky, 2020, section 3.4, for one hidden layer, section 3.5 for incoming
-        weights. Ainsworth, Hayase and
-        Srinivasa, Git Re-Basin, 2023, algorithm 1, https://arxiv.org/abs/2209.04836
+        weights. Ainsworth, Hayase and Srinivasa, Git Re-Basin, 2023, algorithm 1,
+        https://arxiv.org/abs/2209.04836
 
     Example:
     >>> matching = match_units(model, model)  # doctest: +SKIP
@@ -105,20 +106,18 @@ def match_units(
     if by_data and x is not None:
         found = correlations(start, end, x, verbose=verbose)
         fixed = [None if c is None else 1 - c for c in found]
-    descent = _Descent(groups, WeightSpace(start).read(), WeightSpace(end).read(), fixed, by)
-    rng = np.random.default_rng(seed)
-    costs = [descent.cost()]
-    order = np.array(chosen, np.int64)
-    for sweep in range(1 if by == "incoming" else max_sweeps):
-        bar = ProgressBar(f"matching units, sweep {sweep + 1}", len(order), verbose=verbose)
-        moved = []
-        for number in order:
-            moved.append(descent.step(number, chosen))
-            bar.add(1)
-        costs.append(descent.cost())
-        if not any(moved):
-            break
-        order = rng.permutation(chosen)
+    points = WeightSpace(start).read(), WeightSpace(end).read()
+    descent = _Descent(groups, *points, fixed, by)
+    sweeps = 1 if by == "incoming" else max_sweeps
+    costs = descent.run(chosen, seed, sweeps, verbose)
+    if by == "weights" and len(chosen) > 1:
+        other = _Descent(groups, *points, fixed, "incoming")
+        other.run(chosen, seed, 1, verbose)
+        other.by, other.role = by, None
+        others = other.run(chosen, seed, sweeps, verbose)
+        if others[-1] < costs[-1]:
+            descent = other
+            costs = [costs[0], *(cost for cost in others if cost < costs[0])]
     return Matching(groups, tuple(descent.permutations), tuple(costs))
 
 
@@ -151,6 +150,23 @@ class _Descent:
         squares = sum(np.sum(np.square(w, dtype="float64")) for w in (*start, *end))
         num_units = sum(group.size for group in groups)
         self.scale = 2 * num_units / float(squares or 1.0) if by == "both" else 1.0
+
+    def run(self, chosen: Sequence[int], seed: int, sweeps: int, verbose: int) -> list[float]:
+        """Match the chosen groups in turn until nothing moves; the costs before and after each."""
+        rng = np.random.default_rng(seed)
+        costs = [self.cost()]
+        order = np.array(chosen, np.int64)
+        for sweep in range(sweeps):
+            bar = ProgressBar(f"matching units, sweep {sweep + 1}", len(order), verbose=verbose)
+            moved = []
+            for number in order:
+                moved.append(self.step(number, chosen))
+                bar.add(1)
+            costs.append(self.cost())
+            if not any(moved):
+                break
+            order = rng.permutation(chosen)
+        return costs
 
     def cost(self) -> float:
         """The cost in the present order."""

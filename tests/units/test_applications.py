@@ -6,10 +6,6 @@ import pytest
 from tests.units.applications import NAMES, PAGE, build, row
 from tests.units.networks import assert_planted_is_found, randomize
 
-# The descent by whole butterflies stops at a local optimum; by incoming weights alone, in the order
-# of the graph, the permutation is found.
-LOCAL_OPTIMA = {"MobileNetV2"}
-NOT_FOUND = {"MobileNetV3Large": "either descent stops at a local optimum"}
 PLANTED = (
     "DenseNet121",
     "EfficientNetB0",
@@ -36,18 +32,13 @@ def test_architecture(name):
     assert change < 1e-4
 
 
-def _row(name):
-    reason = NOT_FOUND.get(name, "")
-    return pytest.param(name, marks=pytest.mark.xfail(bool(reason), reason=reason, strict=True))
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("name", map(_row, PLANTED))
+@pytest.mark.parametrize("name", PLANTED)
 def test_a_planted_permutation_is_found(name):
     """By weights, from the random initial weights of the architecture."""
     keras.backend.clear_session()
     keras.utils.set_random_seed(0)
-    assert_planted_is_found(build(name), *(["incoming"] if name in LOCAL_OPTIMA else []))
+    assert_planted_is_found(build(name))
 
 
 def test_the_page_lists_every_architecture():

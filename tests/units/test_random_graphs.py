@@ -34,7 +34,7 @@ def check(model):
 @given(model=models())
 def test_random_models(model):
     check(model)
-    assert_planted_is_found(model, "incoming")
+    assert_planted_is_found(model)
 
 
 @pytest.mark.slow
