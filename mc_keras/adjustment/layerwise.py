@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mc_keras.adjustment.kept_rows import ROWS_BYTES, KeptRows, Rows
 from mc_keras.adjustment.legs import Ends, leg, reading_means, unit_means
-from mc_keras.adjustment.linear_layers import LinearLayer
+from mc_keras.adjustment.linear_layers import LinearLayer, warn_of_few_rows
 from mc_keras.adjustment.networks import BYTES, Network, mixture, num_affordable
 from mc_keras.adjustment.program import Program
 from mc_keras.adjustment.solutions import Solutions
@@ -127,6 +127,8 @@ class _Walk:
             )
             for step in self.steps
         }
+        solved = {n for step in self.steps for n in step.consumers}
+        warn_of_few_rows({self.program.calls[n].path: self.layers[n] for n in solved}, len(self.x))
         self.last = max(self.layers)
         # The last leg in which the output layer is solved for: there it goes over to the end.
         readers = [k for k, step in enumerate(self.steps) if self.last in step.consumers]

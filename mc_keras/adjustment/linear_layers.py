@@ -1,7 +1,9 @@
 """The linear map inside a dense or convolution layer, as a matrix on rows of features."""
 
+import inspect
 import math
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -53,6 +55,10 @@ class LinearLayer:
             )
         self._positions, self._rng = positions, rng
         self._drawn: dict[int, NDArray[np.int64]] = {}
+
+    def num_rows(self, num_examples: int) -> int:
+        """Number of rows that so many examples give."""
+        return num_examples * min(math.prod(self._spatial), self._positions)
 
     def linear(self, x: Any, kernel: Any, bias: Any) -> Any:
         """What the activation is given, for a batch."""
@@ -139,6 +145,25 @@ class LinearLayer:
         ]
         rows = x[(index.reshape(*index.shape, *[1] * rank), *coordinates)]
         return rows.reshape(rows.shape[0] * rows.shape[1], -1)
+
+
+def warn_of_few_rows(layers: Mapping[str, LinearLayer], num_examples: int) -> None:
+    """Warn where a layer, by its name, has fewer rows to be solved from than features."""
+    few = [name for name, a in layers.items() if a.num_rows(num_examples) < a.num_features]
+    if not few:
+        return
+    name = max(few, key=lambda name: layers[name].num_features)
+    others = f" (and {len(few) - 1} other layers)" if len(few) > 1 else ""
+    # The warning belongs to the line outside of this package that asked for the path.
+    level, frame = 1, inspect.currentframe()
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("mc_keras"):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(
+        f"The layer '{name}'{others} is solved for from {layers[name].num_rows(num_examples):,} "
+        f"rows, fewer than its {layers[name].num_features:,} features: where they say nothing it "
+        "stays near the weights that it had. Pass more data.",
+        stacklevel=level,
+    )
 
 
 def is_linear(op: Any) -> bool:

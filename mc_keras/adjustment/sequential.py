@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mc_keras.adjustment.kept_rows import ROWS_BYTES, KeptRows
-from mc_keras.adjustment.linear_layers import LinearLayer
+from mc_keras.adjustment.linear_layers import LinearLayer, warn_of_few_rows
 from mc_keras.adjustment.networks import BATCH, BYTES, Network, num_affordable, same_weights
 from mc_keras.adjustment.program import Program
 from mc_keras.adjustment.solutions import Solutions
@@ -85,7 +85,7 @@ def solve_along(
     linear = program.linear
     owners = _owners(program, variables)
     bar = ProgressBar("solving", len(linear) * len(positions), verbose=verbose)
-    points, solved = [], set[int]()
+    points, solved, layers = [], set[int](), dict[str, LinearLayer]()
     for first in range(0, len(positions), at_once):
         ts = positions[first : first + at_once]
         shares = [_shares(t, len(linear), stagger) for t in ts]
@@ -120,6 +120,7 @@ def solve_along(
                         put(layer, network, solutions.next(solve))
                     bar.add(1)
                 if solves:
+                    layers[call.path] = layer
                     solved |= {layer.kernel} | ({layer.bias} if layer.bias is not None else set())
                 if is_last:
                     break
@@ -128,6 +129,8 @@ def solve_along(
             for network in everyone:
                 network.run(position, measure=any(network is n for n in between))
         points += [[np.array(array) for array in network.point] for network in between]
+    if solver.fits:
+        warn_of_few_rows(layers, len(x))
     windows = [_window(k, len(linear), stagger) for k in owners]
     return Sequential(points, sorted(solved), windows)
 

@@ -19,10 +19,12 @@ class Solver(abc.ABC):
     Attributes:
         solves_first: Whether layers that read the same in all networks are solved for.
         solves_outputs: Whether the layer that gives the outputs is solved for.
+        fits: Whether as many rows as features are needed.
     """
 
     solves_first: bool
     solves_outputs: bool
+    fits: bool
 
     @abc.abstractmethod
     def __call__(
@@ -51,6 +53,7 @@ class LeastSquares(Solver):
 
     solves_first = False
     solves_outputs = True
+    fits = True
 
     def __init__(self, ridge: float):
         self.ridge = ridge
@@ -95,6 +98,7 @@ class Rescaling(Solver):
 
     solves_first = True
     solves_outputs = False
+    fits = False
 
     def __call__(
         self, layer: LinearLayer, call: Call, network: Network, ends: Sequence[Rows], t: float

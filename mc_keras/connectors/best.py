@@ -1,5 +1,6 @@
 """The strongest path without training that this library knows."""
 
+import warnings
 from typing import Any
 
 import keras
@@ -71,7 +72,8 @@ class Best(Connector):
 
         def loss(candidate: OptimalTransport) -> float:
             first = OptimalTransport(**(vars(candidate) | {"end": "permuted"}))
-            path = first.connect(space, start, end, few, job)
+            with warnings.catch_warnings(action="ignore"):  # of so few examples, for now
+                path = first.connect(space, start, end, few, job)
             return measure.worst(path, SCAN, verbose=job.verbose)
 
         matches = [OptimalTransport(match=m, along=self._along(0.0, num_layers)) for m in MATCHES]

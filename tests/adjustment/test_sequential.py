@@ -1,5 +1,7 @@
 """All layers at once: features between those of the ends."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -187,6 +189,18 @@ def test_many_positions_at_once_or_one_by_one_are_the_same(monkeypatch):
     for t in (0.2, 0.5, 0.8):
         for v, w in zip(at_once(t), one_by_one(t), strict=True):
             np.testing.assert_allclose(v, w, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["best", "linear+wa"])
+def test_too_few_examples_are_a_warning_of_the_line_that_asked(method):
+    a, b, x = pair(lambda: dense((30, 20)), examples=24)
+    with pytest.warns(UserWarning, match="from 24 rows, fewer than its 31 features") as warned:
+        mc.connect(a, b, method, data_for(x))
+    few = [w for w in warned if "fewer" in str(w.message)]
+    assert [(w.filename, "(and" in str(w.message)) for w in few] == [(__file__, False)]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", ".*fewer than")
+        mc.connect(a, b, "ot+repair", data_for(x))
 
 
 def test_bad_input_is_named():

@@ -38,9 +38,10 @@ classifier_activation=None`) at the input size of the row. All its groups are pe
 and the outputs are compared: the change is the largest difference of an output, in float32, as a
 part of the largest output.
 
-A permutation of all units that was planted in the random initial weights is found again, unit by unit,
-by `mc.units.match_units(model, permuted)` in DenseNet121, EfficientNetB0, MobileNet, MobileNetV2,
-MobileNetV3Small, MobileNetV3Large, NASNetMobile and ResNet50, those that were tried (the same tests).
+A permutation of all units that was planted in the random initial weights is found again, unit by
+unit, by `mc.units.match_units(model, permuted)` in DenseNet121, EfficientNetB0, MobileNet,
+MobileNetV2, MobileNetV3Small, MobileNetV3Large, NASNetMobile and ResNet50, all that were tried (by
+the same tests).
 
 | architecture | input | groups | units | seconds for the groups | change |
 |---|---|---|---|---|---|
