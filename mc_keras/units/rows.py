@@ -41,7 +41,9 @@ def incoming_rows(space: WeightSpace) -> list[Rows]:
     axes: dict[tuple, list[tuple[int, Any]]] = defaultdict(list)
     for index, (variable, layer) in enumerate(zip(space.variables, space.owners, strict=True)):
         axis = _unit_axis(variable, layer)
-        size = int(np.prod([variable.shape[i] for i in _axes(axis)])) if variable.shape else 1
+        size = (
+            int(np.prod([variable.shape[i] for i in _axes(axis)])) if len(variable.shape) > 0 else 1
+        )
         if size > 1:
             first = _is_first_of_two(variable, layer)
             axes[id(layer), layer.path, size, first].append((index, axis))
