@@ -1,6 +1,7 @@
 """Rows: the weights that belong to one unit, as the distribution-based methods see them."""
 
 import dataclasses
+import math
 from collections import defaultdict
 from typing import Any
 
@@ -41,9 +42,8 @@ def incoming_rows(space: WeightSpace) -> list[Rows]:
     axes: dict[tuple, list[tuple[int, Any]]] = defaultdict(list)
     for index, (variable, layer) in enumerate(zip(space.variables, space.owners, strict=True)):
         axis = _unit_axis(variable, layer)
-        size = (
-            int(np.prod([variable.shape[i] for i in _axes(axis)])) if len(variable.shape) > 0 else 1
-        )
+        shape = tuple(variable.shape)
+        size = math.prod(shape[i] for i in _axes(axis)) if shape else 1
         if size > 1:
             first = _is_first_of_two(variable, layer)
             axes[id(layer), layer.path, size, first].append((index, axis))
