@@ -102,7 +102,7 @@ def test_shared_layers_stay_on_the_base_and_others_make_good():
     outputs = [p.model(0.5, batch_norm_data=x).predict(x, verbose=0) for p in (path, line)]
     errors = [np.mean((found - middle) ** 2) for found in outputs]
     assert errors[0] < 0.5 * errors[1]
-    mc.connect(a, b, "best", data)
+    assert mc.connectors.Best().applies_to(a)
     with pytest.raises(ValueError, match="called more than once"):
         mc.connect(a, b, WeightAdjustment(), data)
 

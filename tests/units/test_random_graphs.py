@@ -30,7 +30,7 @@ def check(model):
     assert_slots_are_free(model, groups, arrays)
 
 
-@settings(SETTINGS, max_examples=60)
+@settings(SETTINGS, max_examples=40)
 @given(model=models())
 def test_random_models(model):
     check(model)
