@@ -1,5 +1,6 @@
 """What the flows have in common: blocks of invertible maps, as a Keras model and as a bijector."""
 
+import abc
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from tensorflow_probability import bijectors as tfb
 
 
-class Flow(keras.Model):
+class Flow(keras.Model, abc.ABC):
     """An invertible map of the weights of one unit, from rows `x` to latents `z`.
 
     Each block normalises the coordinates, permutes them in a fixed random order, and shifts and
@@ -92,13 +93,13 @@ class Flow(keras.Model):
             shape = layer.kernel.shape
             layer.kernel.assign(generator.normal(scale=np.sqrt(2 / shape[0]), size=shape))
 
+    @abc.abstractmethod
     def _conditioner(self, name: str) -> CouplingNetwork:
         """A new built network for one block."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def _block(self, index: int) -> "tfb.Bijector":
         """The map of one block after normalisation and permutation, from `x` to `z`."""
-        raise NotImplementedError
 
     def bijector(self) -> "tfb.Bijector":
         """The flow at its present weights as a bijector, `forward` from `x` to `z`.
