@@ -3,11 +3,15 @@
 import os
 import subprocess
 import sys
+import threading
+import time
 
+import filelock
 import numpy as np
 import pytest
 import sklearn.datasets
 
+from mc_keras.zoo import locks
 from mc_keras.zoo.datasets import DataSet, load_data
 
 LOAD_DIGITS = """
@@ -85,6 +89,24 @@ def test_two_processes_prepare_digits_at_once_without_a_network(tmp_path, digits
         assert out == f"{x_train.shape} {x_train.sum()} {x_test.shape} {y_test.sum()}\n"
     prepared = tmp_path / "new" / "folder" / "digits"
     assert [p.name for p in prepared.iterdir() if p.is_dir()] == ["1.0.0"]
+
+
+def test_waiting_for_another_process_is_announced(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(locks, "_SILENT_WAIT", 0.05)
+    (tmp_path / "digits").mkdir()
+    held = threading.Event()
+
+    def hold():
+        with filelock.FileLock(tmp_path / "digits/.prepare.lock"):
+            held.set()
+            time.sleep(0.5)
+
+    other = threading.Thread(target=hold)
+    other.start()
+    held.wait(30)
+    load_data("digits", tmp_path)
+    assert "another process, which prepares the data set 'digits'" in capsys.readouterr().err
+    other.join()
 
 
 def test_environment_variable_names_the_folder(tmp_path, monkeypatch, digits):

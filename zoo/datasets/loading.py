@@ -10,10 +10,10 @@ import os
 import pathlib
 from typing import TYPE_CHECKING, NamedTuple
 
-import filelock
 import numpy as np
 
 from mc_keras.zoo.download import cache_folder
+from mc_keras.zoo.locks import locked
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
@@ -152,7 +152,10 @@ def _prepare(name: str, builder: "tfds.core.DatasetBuilder") -> None:
     root = pathlib.Path(builder.data_path).parent
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(root / ".prepare.lock"), contextlib.ExitStack() as quiet:
+        with (
+            locked(root / ".prepare.lock", f"prepares the data set {name!r}"),
+            contextlib.ExitStack() as quiet,
+        ):
             if _prepared(builder):
                 builder.info.read_from_directory(builder.data_path)
                 return
