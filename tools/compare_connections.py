@@ -49,10 +49,10 @@ def main(argv: Sequence[str]) -> None:
     from mc_keras.connectors import Connector, LearnedConnection, WeightAdjustment, by_name
     from mc_keras.provenance import versions
     from mc_keras.storage import atomic_write, write_json
-    from mc_keras.zoo.populations import load_population
+    from mc_keras.zoo.populations import read_population
 
     folder = f"{_RUNS.value}/{_RECIPE.value}"
-    networks, info = load_population(f"{folder}/{_HELD_OUT.value}.networks")
+    networks, info = read_population(f"{folder}/{_HELD_OUT.value}.networks")
     pairs = {
         f"seeds {info['seeds'][i]} and {info['seeds'][i + 1]}": (networks[i], networks[i + 1])
         for i in range(0, len(networks) - 1, 2)

@@ -4,6 +4,7 @@
     mc-train --recipe=resnet20_cifar10 --seed=1 --data_dir=~/tensorflow_datasets
     mc-train --recipe=fc1_digits --seed=10 --count=16
     mc-train --recipe=fc1_digits --connection=rnvp_bijection
+    mc-train --recipe=fc_mnist --connection=rnvp_flow --population=fc_mnist_10-25
 
 Weights (model.weights.h5), a card of what was done and measured (card.json) and a log (log.csv) go
 to --directory. Interrupted, it goes on where it was when it is called again.
@@ -11,7 +12,9 @@ to --directory. Interrupted, it goes on where it was when it is called again.
 With --count, fully connected networks of as many seeds, from --seed on, are trained in one program
 into one file, DIRECTORY/FIRST-LAST.networks. With --connection, a connection model is trained on
 --population and followed on --held_out, in DIRECTORY/CONNECTION; --seed, --epochs and
---learning_rate are its own. Files of networks that are missing are trained first, by their recipe.
+--learning_rate are its own. Both take seeds, FIRST-LAST, whose networks are in DIRECTORY and are
+trained first by the recipe where they are not; a file of networks; or the name of a population of
+the zoo.
 """
 
 import dataclasses
@@ -39,10 +42,10 @@ _CONNECTION = flags.DEFINE_string(
     "connection", None, "Train a connection model: rnvp_bijection, rnvp_flow or iaf_flow."
 )
 _POPULATION = flags.DEFINE_string(
-    "population", "10-25", "--connection: seeds of the networks to learn from."
+    "population", "10-25", "--connection: the networks to learn from."
 )
 _HELD_OUT = flags.DEFINE_string(
-    "held_out", "30-35", "--connection: seeds of other networks, two for each pair."
+    "held_out", "30-35", "--connection: other networks, two for each pair."
 )
 _VERBOSE = flags.DEFINE_integer(
     "verbose", 1, "0: silent, 1: progress bar, 2: a line per epoch.", lower_bound=0, upper_bound=2
@@ -100,7 +103,7 @@ def _check_flags() -> None:
 
 def _train_population(seeds: Sequence[int], epochs: int | None = None) -> str:
     """Trains networks of several seeds, prints what they are worth, and names their file."""
-    from mc_keras.zoo.populations import train_population
+    from mc_keras.zoo.population_training import train_population
 
     folder = _DIRECTORY.value or f"runs/{_RECIPE.value}"
     file = f"{folder}/{seeds[0]}-{seeds[-1]}.networks"
@@ -128,9 +131,9 @@ def _train_connection() -> None:
         get_connection_recipe(_RECIPE.value, _CONNECTION.value),
         **{flag.name: flag.value for flag in own if flag.present},
     )
-    population, held_out = (_seeds(flag.value) for flag in (_POPULATION, _HELD_OUT))
-    check_held_out(f"--held_out={_HELD_OUT.value}", held_out, population)
-    files = [_train_population(seeds) for seeds in (population, held_out)]
+    population, held_out = (_networks(flag.value) for flag in (_POPULATION, _HELD_OUT))
+    check_held_out(f"--held_out={_HELD_OUT.value}", held_out[0], population[0])
+    files = [file or _train_population(seeds) for seeds, file in (population, held_out)]
     directory = f"{_DIRECTORY.value or f'runs/{_RECIPE.value}'}/{_CONNECTION.value}"
     train_connection(
         recipe,
@@ -143,12 +146,26 @@ def _train_connection() -> None:
     print(f"The connection model, its card and log are in {directory}.")
 
 
-def _seeds(text: str) -> range:
-    """`"10-25"` as the range of all these seeds."""
+def _networks(text: str) -> tuple[Sequence[int], str | None]:
+    """Seeds of the networks that a flag names, and their file if it names one."""
+    from mc_keras.zoo.download import fetch
+    from mc_keras.zoo.manifest import manifest_of
+    from mc_keras.zoo.populations import read_header
+
+    zoo = manifest_of(None)
+    if text in zoo.populations:
+        entry = zoo.population(text)
+        file = fetch(entry, "networks", base_urls=zoo.base_urls, verbose=_VERBOSE.value)
+        return entry.seeds, str(file)
+    if text.endswith(".networks"):
+        return read_header(text)["seeds"], text
     first, _, last = text.partition("-")
     if not (first.isdigit() and last.isdigit()) or int(last) <= int(first):
-        raise ValueError(f"Seeds are given as FIRST-LAST, such as 10-25, received {text!r}.")
-    return range(int(first), int(last) + 1)
+        raise ValueError(
+            "Networks are named by their file, by a population of the zoo or by their seeds as "
+            f"FIRST-LAST, such as 10-25, received {text!r}."
+        )
+    return range(int(first), int(last) + 1), None
 
 
 def run() -> None:

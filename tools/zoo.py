@@ -1,4 +1,4 @@
-r"""Lists, fetches, verifies, trains and packs the zoo's trained pairs and connection models.
+r"""Lists, fetches, verifies, trains and packs the zoo's trained networks and connection models.
 
     mc-zoo list
     mc-zoo info fc_digits
@@ -8,17 +8,24 @@ r"""Lists, fetches, verifies, trains and packs the zoo's trained pairs and conne
     mc-zoo add --start=runs/fc_digits/seed0 --end=runs/fc_digits/seed1 --zoo=my_zoo
     mc-zoo add --connection=runs/fc1_digits/rnvp_flow \
         --held_out=runs/fc1_digits/30-35.networks --zoo=my_zoo
+    mc-zoo add --population=runs/fc_mnist/10-25.networks --zoo=my_zoo
 
-list      names the entries, pairs and connection models, with their size and test accuracies.
+list      names the entries, pairs, connection models and populations (many networks of one
+          recipe), with their test accuracies and size, and says whose files are not here.
 info      shows the card of an entry: networks, data, training, files, licence.
-fetch     brings the files of entries (default: all) into the cache, or as a whole into --zoo.
-verify    checks files, rebuilds what they hold (default: all), evaluates it again and compares
-          with the manifest, as it does cards; ends with exit code 1 if anything differs or is
-          broken. Connection models are evaluated on the path between the two networks of the zoo's
-          pair of their recipe.
+fetch     brings the files of entries (default: all that some place has) into the cache, or as a
+          whole into --zoo.
+verify    checks files, rebuilds what they hold (default: all that some place has), evaluates it
+          again and compares with the manifest, as it does cards; ends with exit code 1 if anything
+          differs or is broken. Connection models are evaluated on the path between the two networks
+          of the zoo's pair of their recipe.
 train     trains both ends of a recipe, in runs/RECIPE/seedSEED, and adds them to --zoo.
 add       adds to --zoo two runs of mc-train, or a connection model that it trained with the
-          networks that it was not trained on, the two of a pair one after the other.
+          networks that it was not trained on, the two of a pair one after the other, or a file of
+          networks that it trained by --count.
+
+Large files do not come with the package. Where no place has those of an entry, fetch and verify say
+how to make its like again and go on, and fail only if it was named.
 
 A folder made by --zoo is a source for --source and mc.zoo.load_pair, and served by any file
 server, a base URL for MC_KERAS_ZOO_URL.
@@ -43,6 +50,7 @@ _START = flags.DEFINE_string("start", None, "add: folder of the run that is the 
 _END = flags.DEFINE_string("end", None, "add: folder of the run that is the end.")
 _CONNECTION = flags.DEFINE_string("connection", None, "add: folder of a connection model's run.")
 _HELD_OUT = flags.DEFINE_string("held_out", None, "add: file of networks to measure it on.")
+_POPULATION = flags.DEFINE_string("population", None, "add: file of networks.")
 _DESCRIPTION = flags.DEFINE_string("description", None, "add, train: one line on the entry.")
 _NOTES = flags.DEFINE_string(
     "notes", None, "add, train: what users of the pair should know besides."
@@ -61,18 +69,17 @@ def main(argv: Sequence[str]) -> int | None:
 
 
 def _list(names: Sequence[str]) -> None:
+    from mc_keras.zoo import download
     from mc_keras.zoo.manifest import manifest_of
 
     _refuse(names, "list")
-    rows = [("name", "data", "start", "end", "size", "")]
-    for entry in manifest_of(_SOURCE.value).entries.values():
-        accuracies = (f"{entry.metrics[role]['test_accuracy']:.2%}" for role in ("start", "end"))
+    manifest = manifest_of(_SOURCE.value)
+    rows = [("name", "data", "test accuracy", "size", "")]
+    for entry in manifest.all().values():
         size = f"{sum(file.size for file in entry.files.values()) / 1e6:.1f} MB"
-        rows.append((entry.name, entry.dataset, *accuracies, size, entry.description))
-    for connection in manifest_of(_SOURCE.value).connections.values():
-        size = f"{connection.files['connection'].size / 1e6:.1f} MB"
-        row = (connection.name, connection.dataset, "", "", size, connection.description)
-        rows.append(row)
+        if not download.is_here(entry, _SOURCE.value, base_urls=manifest.base_urls):
+            size += ", not here"
+        rows.append((entry.name, entry.dataset, entry.test_accuracy, size, entry.description))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         print(
@@ -85,7 +92,7 @@ def _info(names: Sequence[str]) -> None:
     from mc_keras.zoo.manifest import manifest_of
 
     manifest = manifest_of(_SOURCE.value)
-    for name in names or [*manifest.entries, *manifest.connections]:
+    for name in names or manifest.all():
         print(card_of(manifest.find(name)))
 
 
@@ -95,46 +102,55 @@ def _fetch(names: Sequence[str]) -> None:
     from mc_keras.zoo.mirroring import mirror
 
     manifest = manifest_of(_SOURCE.value)
-    names = list(names) or [*manifest.entries, *manifest.connections]
-    entries = [manifest.find(name) for name in names]
-    if _ZOO.value is not None:
-        mirror(names, _ZOO.value, _SOURCE.value)
-        return
+    entries = [manifest.find(name) for name in names or manifest.all()]
     for entry in entries:
-        for role in entry.files:
-            print(download.fetch(entry, role, _SOURCE.value, base_urls=manifest.base_urls))
+        try:
+            if _ZOO.value is not None:
+                mirror([entry.name], _ZOO.value, _SOURCE.value)
+                continue
+            files = download.fetch_all(entry, _SOURCE.value, base_urls=manifest.base_urls)
+        except download.NotHereError as error:
+            if names:
+                raise
+            print(f"{entry.name}  NOT HERE  {error}", flush=True)
+            continue
+        print(*files.values(), sep="\n", flush=True)
 
 
 def _verify(names: Sequence[str]) -> int:
+    from mc_keras.zoo.download import NotHereError
     from mc_keras.zoo.manifest import manifest_of
 
     manifest = manifest_of(_SOURCE.value)
-    names = names or [*manifest.entries, *manifest.connections]
-    entries = [manifest.find(name) for name in names]
+    entries = [manifest.find(name) for name in names or manifest.all()]
 
     from mc_keras.zoo.verification import card_agrees, verify
 
     agree, problems = [], 0
     for entry in entries:
+        if not card_agrees(entry.name, _SOURCE.value):
+            problems += 1
+            print(f"{entry.name}  README.md DIFFERS from what mc-zoo info {entry.name} shows")
         try:
             comparisons = verify(entry.name, _SOURCE.value, _DATA_DIR.value)
+        except NotHereError as error:
+            problems += bool(names)
+            print(f"{entry.name}  NOT HERE  {error}", flush=True)
+            continue
         except (ValueError, OSError) as error:
             problems += 1
             print(f"{entry.name}  BROKEN  {error}", flush=True)
             continue
         if not comparisons:
             print(
-                f"{entry.name}  only the file could be checked, as the model was not measured "
-                f"on a pair {entry.recipe!r} that this zoo has."
+                f"{entry.name}  only the file could be checked, as the pair {entry.recipe!r} that "
+                "the model was measured on is not here."
             )
         for c in comparisons:
             agree.append(c.agrees)
             numbers = f"{c.expected:.6f}  measured {c.measured:.6f}"
             verdict = "ok" if c.agrees else "DIFFERS"
-            print(f"{entry.name}  {c.role:5}  {c.metric:20}  {numbers}  {verdict}")
-        if not card_agrees(entry.name, _SOURCE.value):
-            problems += 1
-            print(f"{entry.name}  README.md DIFFERS from what mc-zoo info {entry.name} shows")
+            print(f"{entry.name}  {c.role:8}  {c.metric:22}  {numbers}  {verdict}")
     print(f"{agree.count(False)} of {len(agree)} numbers differ from the manifest.")
     return 0 if all(agree) and not problems else 1
 
@@ -157,22 +173,24 @@ def _train(names: Sequence[str]) -> None:
 
 def _add(names: Sequence[str]) -> None:
     _refuse(names, "add")
-    of_pairs = [flag for flag in (_START, _END, _NOTES) if flag.value is not None]
-    of_connections = [flag for flag in (_CONNECTION, _HELD_OUT) if flag.value is not None]
-    if of_pairs and of_connections:
+    of_pairs, of_connections, of_populations = (
+        [flag for flag in of_kind if flag.value is not None]
+        for of_kind in ((_START, _END, _NOTES), (_CONNECTION, _HELD_OUT), (_POPULATION,))
+    )
+    received = [found[0].name for found in (of_pairs, of_connections, of_populations) if found]
+    if len(received) > 1:
         raise ValueError(
-            "add takes either a pair, by --start, --end and --notes, or a connection model, by "
-            f"--connection and --held_out, received --{of_pairs[0].name} and "
-            f"--{of_connections[0].name}; add them one after the other."
+            "add takes a pair, by --start, --end and --notes, or a connection model, by "
+            "--connection and --held_out, or a population, by --population, received "
+            f"{' and '.join(f'--{name}' for name in received)}; add them one after the other."
         )
+    zoo = _required(_ZOO, "add")
     if of_connections:
-        _pack_connection(
-            _required(_ZOO, "add"),
-            _required(_CONNECTION, "add"),
-            _required(_HELD_OUT, "add", "FILE"),
-        )
+        _pack_connection(zoo, _required(_CONNECTION, "add"), _required(_HELD_OUT, "add", "FILE"))
+    elif of_populations:
+        _pack_population(zoo, _required(_POPULATION, "add", "FILE"))
     else:
-        _pack(*(_required(flag, "add") for flag in (_ZOO, _START, _END)))
+        _pack(zoo, *(_required(flag, "add") for flag in (_START, _END)))
 
 
 def _pack(zoo: str, start: str, end: str) -> None:
@@ -198,6 +216,14 @@ def _pack_connection(zoo: str, run: str, held_out: str) -> None:
         zoo, run, held_out, description=_DESCRIPTION.value, data_dir=_DATA_DIR.value
     )
     print(connection_card_text(entry))
+
+
+def _pack_population(zoo: str, networks: str) -> None:
+    from mc_keras.zoo.card import population_card_text
+    from mc_keras.zoo.population_packing import add_population
+
+    entry = add_population(zoo, networks, description=_DESCRIPTION.value)
+    print(population_card_text(entry))
 
 
 def _refuse(names: Sequence[str], action: str) -> None:

@@ -1,4 +1,4 @@
-"""The zoo: trained pairs of networks, the data they were trained on, and how they were made.
+"""The zoo: trained networks, the data they were trained on, and how they were made.
 
 Names are imported on first use: `list`, `info` and the downloads work without TensorFlow.
 """
@@ -7,13 +7,14 @@ import importlib
 from typing import Any
 
 _HOMES = {
-    "Entry": ("manifest", "Entry"),
+    "Entry": ("entries", "Entry"),
     "Pair": ("pairs", "Pair"),
     "info": ("manifest", "info"),
     "list": ("manifest", "names"),
     "load_connection": ("connections", "load_connection"),
     "load_data": ("datasets", "load_data"),
     "load_pair": ("pairs", "load_pair"),
+    "load_population": ("populations", "load_population"),
 }
 
 __all__ = sorted(_HOMES)

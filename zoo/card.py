@@ -1,11 +1,14 @@
 """The card of an entry: its README.md, made from the manifest so that the two cannot differ."""
 
-from mc_keras.zoo.manifest import ROLES, ConnectionEntry, Entry
+from collections.abc import Callable
+from typing import Any
+
+from mc_keras.zoo.entries import ROLES, AnyEntry, ConnectionEntry, Entry, PopulationEntry
 
 
-def card_of(entry: Entry | ConnectionEntry) -> str:
-    """The Markdown text of the card of a pair or connection model."""
-    return card_text(entry) if isinstance(entry, Entry) else connection_card_text(entry)
+def card_of(entry: AnyEntry) -> str:
+    """The Markdown text of the card of an entry of any kind."""
+    return _CARDS[type(entry)](entry)
 
 
 def card_text(entry: Entry) -> str:
@@ -130,6 +133,85 @@ def connection_card_text(entry: ConnectionEntry) -> str:
             "",
         ]
     )
+
+
+def population_card_text(entry: PopulationEntry) -> str:
+    """The Markdown text of a population's card."""
+    file = entry.files["networks"]
+    return "\n".join(
+        [
+            f"# {entry.name}",
+            "",
+            entry.description,
+            "",
+            "```python",
+            "import mc_keras as mc",
+            "",
+            f'networks, info = mc.zoo.load_population("{entry.name}")  # of info["seeds"]',
+            f'data = mc.zoo.load_data("{entry.dataset}")  # data.train, data.test: (x, y)',
+            "```",
+            "",
+            "## Networks",
+            "",
+            f"{entry.metrics['networks']:.0f} networks of the architecture "
+            f"`{entry.architecture.builder}`, images of shape "
+            f"{tuple(entry.architecture.input_shape)}, {entry.architecture.num_classes} classes.",
+            "",
+            *_table(("argument", "value"), entry.architecture.config.items()),
+            "",
+            "Their accuracies, measured on the stored weights:",
+            "",
+            *_table(
+                ("split", "mean", "lowest", "highest"),
+                [
+                    (
+                        split,
+                        *(
+                            f"{100 * entry.metrics[f'{split}_{which}_accuracy']:.2f} %"
+                            for which in ("mean", "lowest", "highest")
+                        ),
+                    )
+                    for split in ("train", "test")
+                ],
+            ),
+            "",
+            "## Data",
+            "",
+            f"`{entry.dataset}`, its training and test splits. Licence: {entry.dataset_license}",
+            "",
+            "## Training",
+            "",
+            f"Recipe `{entry.recipe}`; the networks differ in their seed only, {entry.seeds[0]} to "
+            f"{entry.seeds[-1]}. Trained, and packed as here, by",
+            "",
+            "```",
+            *entry.made_by,
+            "```",
+            "",
+            "which makes their like where no place has the file.",
+            "",
+            *_table(("setting", "value"), entry.training.items()),
+            "",
+            f"Made on {entry.created} with "
+            + ", ".join(f"{name} {version}" for name, version in entry.versions.items())
+            + ".",
+            "",
+            "## File",
+            "",
+            *_table(("file", "bytes", "sha256"), [(file.path, file.size, f"`{file.sha256}`")]),
+            "",
+            f"Version {entry.version}. Licence of the weights: {entry.license}. "
+            f"`mc-zoo verify {entry.name}` checks all of this.",
+            "",
+        ]
+    )
+
+
+_CARDS: dict[type[AnyEntry], Callable[[Any], str]] = {
+    Entry: card_text,
+    ConnectionEntry: connection_card_text,
+    PopulationEntry: population_card_text,
+}
 
 
 def _on_pair(entry: ConnectionEntry) -> list[str]:

@@ -28,10 +28,11 @@ def text(where: str, value: Any) -> str:
 
 
 def name(where: str, value: Any) -> str:
-    """A string of lower-case letters, digits and underscores."""
-    if not re.fullmatch(r"[a-z0-9][a-z0-9_]*", text(where, value)):
+    """A string of lower-case letters, digits, underscores and hyphens."""
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", text(where, value)):
         raise Invalid(
-            f"{where} must consist of lower-case letters, digits and underscores, found {value!r}"
+            f"{where} must consist of lower-case letters, digits, underscores and hyphens, found "
+            f"{value!r}"
         )
     return value
 

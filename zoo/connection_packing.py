@@ -16,20 +16,16 @@ from mc_keras.zoo.connection_recipes import RECIPES
 from mc_keras.zoo.connection_training import CONNECTION_FILE
 from mc_keras.zoo.connections import read_connection
 from mc_keras.zoo.datasets import DataSet, load_data
-from mc_keras.zoo.manifest import (
-    CARD_NAME,
+from mc_keras.zoo.entries import (
     CONNECTION_METRICS,
     Architecture,
     ConnectionEntry,
-    Manifest,
     WeightsFile,
-    check_place,
-    manifest_in,
-    put_entry,
 )
+from mc_keras.zoo.manifest import CARD_NAME, Manifest, check_place, manifest_in, put_entry
 from mc_keras.zoo.packing import DATASET_LICENSES
 from mc_keras.zoo.pairs import load_pair
-from mc_keras.zoo.populations import Population, check_held_out, check_recipe, load_population
+from mc_keras.zoo.populations import Population, check_held_out, check_recipe, read_population
 from mc_keras.zoo.training import CARD_FILE
 from mc_keras.zoo.verification import measure_connection
 from mc_keras.zoo.weight_files import write_model
@@ -74,7 +70,7 @@ def add_connection(
     flow = read_connection(run / CONNECTION_FILE)
     before = manifest_in(zoo)
     check_place(zoo, flow.name, before.connections)
-    pairs = load_population(held_out)
+    pairs = read_population(held_out)
     file_name = os.fspath(held_out)
     check_recipe(file_name, pairs.info, card["networks"]["name"])
     check_held_out(file_name, pairs.info["seeds"], card["seeds"])

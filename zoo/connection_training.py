@@ -35,7 +35,7 @@ from mc_keras.zoo.populations import (
     Population,
     check_held_out,
     check_recipe,
-    load_population,
+    read_population,
 )
 from mc_keras.zoo.training import (
     CARD_FILE,
@@ -105,7 +105,7 @@ def train_connection(
         recipe = dataclasses.replace(recipe, epochs=epochs)
     folder = pathlib.Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
-    networks, others = load_population(population), load_population(held_out)
+    networks, others = read_population(population), read_population(held_out)
     for file, found in ((population, networks), (held_out, others)):
         check_recipe(os.fspath(file), found.info, recipe.networks)
     check_held_out(os.fspath(held_out), others.info["seeds"], networks.info["seeds"])

@@ -31,12 +31,7 @@ def load_connection(
         OSError: If the file must be downloaded and the cache cannot be written.
     """
     manifest = manifest_of(source)
-    if name not in manifest.connections:
-        raise ValueError(
-            f"The zoo has no connection model {name!r}. It has: "
-            f"{', '.join(sorted(manifest.connections)) or 'none'}."
-        )
-    entry = manifest.connections[name]
+    entry = manifest.connection(name)
     file = download.fetch(
         entry, "connection", source, base_urls=manifest.base_urls, verbose=verbose
     )

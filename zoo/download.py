@@ -15,23 +15,24 @@ asked over a network.
 import contextlib
 import os
 import pathlib
-import sys
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator, Sequence
-
-import filelock
+from collections.abc import Sequence
 
 from mc_keras.progress import ProgressBar
 from mc_keras.storage import sha256_of_file
-from mc_keras.zoo.manifest import ZOO_FOLDER, ConnectionEntry, Entry, WeightsFile
-from mc_keras.zoo.transfer import TransferError, download
+from mc_keras.zoo.entries import AnyEntry, WeightsFile
+from mc_keras.zoo.locks import locked
+from mc_keras.zoo.manifest import ZOO_FOLDER
+from mc_keras.zoo.transfer import AbsentError, TransferError, download
 
-_SILENT_WAIT = 5.0  # seconds
+
+class NotHereError(ValueError):
+    """Every place was looked at, and none has a file of the name."""
 
 
 def fetch(
-    entry: Entry | ConnectionEntry,
+    entry: AnyEntry,
     role: str,
     source: str | os.PathLike[str] | None = None,
     *,
@@ -42,7 +43,7 @@ def fetch(
 
     Args:
         entry: The entry.
-        role: `"start"` or `"end"`, or `"connection"`.
+        role: One of `entry.files`.
         source: A folder or base URL that the file must come from. What was downloaded before is
             not downloaded again.
         base_urls: Base URLs to try after those of `$MC_KERAS_ZOO_URL`.
@@ -53,29 +54,75 @@ def fetch(
         The path of the verified file.
 
     Raises:
+        NotHereError: If no place has a file of its name; the message says how to make it again.
         ValueError: If no place has the file; the message says what was the matter with each.
         OSError: If the cache cannot be written.
     """
     record = entry.files[role]
-    cached = cache_folder().joinpath(
-        entry.name, str(entry.version), record.sha256[:12], pathlib.PurePosixPath(record.path).name
-    )
-    bases = [ZOO_FOLDER, *_urls_of_environment(), *base_urls] if source is None else [source]
-    candidates = [_below(base, record.path) for base in bases]
-    if source is None or isinstance(candidates[0], str):
-        candidates.insert(0, cached)
-    problems = []
-    for candidate in candidates:
+    cached = _cached(entry, record)
+    problems: list[Exception] = []
+    for candidate in _candidates(entry, record, source, base_urls):
         try:
             if isinstance(candidate, str):
                 return _download(candidate, cached, record, verbose)
             return _verified(candidate, record)
         except (TransferError, _NotTheFile) as problem:
-            problems.append(str(problem))
-    raise ValueError(
+            problems.append(problem)
+    looked = (
         f"No place has the zoo's file {record.path} ({record.size} bytes, sha256 "
-        f"{record.sha256}). Looked in: {'; '.join(problems)}. Name a folder or URL that has it, "
-        "as the source or in MC_KERAS_ZOO_URL."
+        f"{record.sha256}). Looked in: {'; '.join(map(str, problems))}."
+    )
+    place = "a folder or URL that has it, as the source or in MC_KERAS_ZOO_URL."
+    if all(isinstance(problem, AbsentError | _NoFile) for problem in problems):
+        commands = " && ".join(entry.made_by)
+        raise NotHereError(f"{looked} Make its like again by `{commands}`, or name {place}")
+    raise ValueError(f"{looked} Name {place}")
+
+
+def fetch_all(
+    entry: AnyEntry,
+    source: str | os.PathLike[str] | None = None,
+    *,
+    base_urls: Sequence[str] = (),
+    verbose: int = 1,
+) -> dict[str, pathlib.Path]:
+    """Finds all files of an entry, see `fetch`.
+
+    Returns:
+        By role the path of the verified file.
+
+    Raises:
+        NotHereError: If no place has a file of any of their names.
+        ValueError: If no place has one of the files.
+        OSError: If the cache cannot be written.
+    """
+    found, missing = {}, []
+    for role in entry.files:
+        try:
+            found[role] = fetch(entry, role, source, base_urls=base_urls, verbose=verbose)
+        except NotHereError as error:
+            missing.append(error)
+    if missing and found:
+        raise ValueError(str(missing[0]))
+    if missing:
+        raise missing[0]
+    return found
+
+
+def is_here(
+    entry: AnyEntry,
+    source: str | os.PathLike[str] | None = None,
+    *,
+    base_urls: Sequence[str] = (),
+) -> bool:
+    """Whether files of all names of an entry are on this machine; their contents are not read."""
+    return all(
+        any(
+            os.path.isfile(candidate)
+            for candidate in _candidates(entry, record, source, base_urls)
+            if not isinstance(candidate, str)
+        )
+        for record in entry.files.values()
     )
 
 
@@ -89,6 +136,31 @@ def cache_folder() -> pathlib.Path:
 
 class _NotTheFile(Exception):
     """A file is not there, or is another one."""
+
+
+class _NoFile(_NotTheFile):
+    """A file is not there."""
+
+
+def _cached(entry: AnyEntry, record: WeightsFile) -> pathlib.Path:
+    """Where the cache has a file, or will have it."""
+    return cache_folder().joinpath(
+        entry.name, str(entry.version), record.sha256[:12], pathlib.PurePosixPath(record.path).name
+    )
+
+
+def _candidates(
+    entry: AnyEntry,
+    record: WeightsFile,
+    source: str | os.PathLike[str] | None,
+    base_urls: Sequence[str],
+) -> list[pathlib.Path | str]:
+    """Where a file is looked for, in this order: local paths, and URLs as strings."""
+    bases = [ZOO_FOLDER, *_urls_of_environment(), *base_urls] if source is None else [source]
+    candidates = [_below(base, record.path) for base in bases]
+    if source is None or isinstance(candidates[0], str):
+        candidates.insert(0, _cached(entry, record))
+    return candidates
 
 
 def _urls_of_environment() -> list[str]:
@@ -113,7 +185,7 @@ def _below(base: str | os.PathLike[str], path: str) -> pathlib.Path | str:
 
 def _verified(file: pathlib.Path, record: WeightsFile) -> pathlib.Path:
     if not os.path.isfile(file):
-        raise _NotTheFile(f"{file} does not exist")
+        raise _NoFile(f"{file} does not exist")
     size = file.stat().st_size
     if size != record.size:
         raise _NotTheFile(f"{file} is truncated or another file: it has {size} bytes")
@@ -122,33 +194,13 @@ def _verified(file: pathlib.Path, record: WeightsFile) -> pathlib.Path:
     return file
 
 
-@contextlib.contextmanager
-def _locked(file: pathlib.Path) -> Iterator[None]:
-    """Holds the lock of a file of the cache; says what is waited for if that takes long."""
-    lock = filelock.FileLock(f"{file}.lock")
-    try:
-        lock.acquire(timeout=_SILENT_WAIT)
-    except filelock.Timeout:
-        print(
-            f"Waiting for another process, which downloads {file} and holds {lock.lock_file}; end "
-            "that one to download here.",
-            file=sys.stderr,
-            flush=True,
-        )
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
-
-
 def _download(url: str, file: pathlib.Path, record: WeightsFile, verbose: int) -> pathlib.Path:
     if os.environ.get("MC_KERAS_OFFLINE", "0") not in ("", "0"):
         raise TransferError(f"{url} was not asked, as MC_KERAS_OFFLINE is set")
     bar = ProgressBar(record.path, record.size, verbose=verbose, in_bytes=True)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(file):
+        with locked(f"{file}.lock", f"downloads {file}"):
             # Another process may have fetched it while this one waited for the lock.
             with contextlib.suppress(_NotTheFile):
                 return _verified(file, record)

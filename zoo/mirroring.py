@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from mc_keras.storage import atomic_folder
 from mc_keras.zoo import download
 from mc_keras.zoo.card import card_of
-from mc_keras.zoo.manifest import CARD_NAME, Entry, check_place, manifest_in, manifest_of, put_entry
+from mc_keras.zoo.manifest import CARD_NAME, check_place, manifest_in, manifest_of, put_entry
 
 
 def mirror(
@@ -21,13 +21,14 @@ def mirror(
     The folder is then a `source` for `load_pair`, and served as it is, a base URL.
 
     Args:
-        names: The pairs and connection models to copy.
+        names: The entries to copy.
         zoo: The folder; made if there is none. Its other entries stay.
         source: Where the files come from, as for `load_pair`.
 
     Raises:
-        ValueError: If there is no such entry, no place has its files, or something else has its
-            place in the folder.
+        NotHereError: If no place has the files of an entry.
+        ValueError: If there is no such entry, a file is missing, truncated or altered, or something
+            else has the place of an entry in the folder.
         OSError: If the folder cannot be written.
     """
     zoo = pathlib.Path(zoo)
@@ -35,13 +36,9 @@ def mirror(
     entries = [origin.find(name) for name in names]
     there = manifest_in(zoo)
     for entry in entries:
-        known = there.entries if isinstance(entry, Entry) else there.connections
-        check_place(zoo, entry.name, known)
+        check_place(zoo, entry.name, there.like(entry))
     for entry in entries:
-        files = {
-            role: download.fetch(entry, role, source, base_urls=origin.base_urls)
-            for role in entry.files
-        }
+        files = download.fetch_all(entry, source, base_urls=origin.base_urls)
         with atomic_folder(zoo / entry.name) as folder:
             for role, file in files.items():
                 shutil.copyfile(file, folder / pathlib.PurePosixPath(entry.files[role].path).name)

@@ -11,17 +11,8 @@ import keras
 from mc_keras.storage import atomic_folder, sha256_of_file
 from mc_keras.zoo.card import card_text
 from mc_keras.zoo.datasets import DataSet, load_data
-from mc_keras.zoo.manifest import (
-    CARD_NAME,
-    METRICS,
-    ROLES,
-    Architecture,
-    Entry,
-    WeightsFile,
-    check_place,
-    manifest_in,
-    put_entry,
-)
+from mc_keras.zoo.entries import METRICS, ROLES, Architecture, Entry, WeightsFile
+from mc_keras.zoo.manifest import CARD_NAME, check_place, manifest_in, put_entry
 from mc_keras.zoo.pairs import read_weights
 from mc_keras.zoo.runs import architecture_of, read_run
 from mc_keras.zoo.verification import measure

@@ -9,7 +9,8 @@ import keras
 
 from mc_keras.zoo import download
 from mc_keras.zoo.architectures import build
-from mc_keras.zoo.manifest import Architecture, Entry, manifest_of
+from mc_keras.zoo.entries import ROLES, Architecture, Entry
+from mc_keras.zoo.manifest import manifest_of
 
 
 class Pair(NamedTuple):
@@ -50,13 +51,8 @@ def load_pair(name: str, source: str | os.PathLike[str] | None = None, *, verbos
     """
     manifest = manifest_of(source)
     entry = manifest[name]
-    start, end = (
-        read_weights(
-            entry.architecture,
-            download.fetch(entry, role, source, base_urls=manifest.base_urls, verbose=verbose),
-        )
-        for role in ("start", "end")
-    )
+    files = download.fetch_all(entry, source, base_urls=manifest.base_urls, verbose=verbose)
+    start, end = (read_weights(entry.architecture, files[role]) for role in ROLES)
     return Pair(start, end, entry)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from mc_keras.storage import sha256_of_file
 from mc_keras.zoo import training
-from mc_keras.zoo.manifest import Architecture
+from mc_keras.zoo.entries import Architecture
 from mc_keras.zoo.pairs import read_weights
 
 

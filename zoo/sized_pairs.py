@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import keras
 
-from mc_keras.zoo.populations import load_population, train_population
+from mc_keras.zoo.population_training import train_population
+from mc_keras.zoo.populations import read_population
 from mc_keras.zoo.recipes import Recipe, get_recipe
 
 _ONE_LAYER = {"digits": "fc1_digits", "mnist": "fc_mnist", "cifar10": "fc_cifar10"}
@@ -74,7 +75,7 @@ def train_pairs(
     seeds = range(first_seed, first_seed + 2 * num_pairs)
     file = pathlib.Path(directory) / recipe.name / f"{seeds[0]}-{seeds[-1]}.networks"
     train_population(recipe, seeds, file, data_dir=data_dir, verbose=verbose)
-    networks = load_population(file).networks
+    networks = read_population(file).networks
     return {
         f"seeds{seeds[i]}-{seeds[i + 1]}": (networks[i], networks[i + 1])
         for i in range(0, len(seeds), 2)

@@ -26,6 +26,10 @@ class TransferError(ValueError):
     """A file could not be fetched from one URL; asking again is of no use."""
 
 
+class AbsentError(TransferError):
+    """The server has no such file."""
+
+
 class _Stopped(TransferError):
     """The transfer was cut off more often than is tolerated; what was received is good."""
 
@@ -157,7 +161,8 @@ def _open(url: str, offset: int) -> http.client.HTTPResponse:
             return _open(url, 0)
         if error.code in (408, 429) or error.code >= 500:
             raise _Interrupted(answer) from error
-        raise TransferError(f"{url} answered {answer}") from error
+        kind = AbsentError if error.code in (404, 410) else TransferError
+        raise kind(f"{url} answered {answer}") from error
     except http.client.InvalidURL as error:
         raise TransferError(f"{url} is not a URL ({error})") from error
     except urllib.error.URLError as error:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+from collections.abc import Callable, Iterable, Mapping
 
 import keras
 import numpy as np
@@ -12,16 +13,20 @@ from mc_keras.weight_space import WeightSpace, clone
 from mc_keras.zoo.card import card_of
 from mc_keras.zoo.connections import load_connection
 from mc_keras.zoo.datasets import DataSet, load_data
-from mc_keras.zoo.manifest import (
-    CARD_NAME,
+from mc_keras.zoo.download import NotHereError
+from mc_keras.zoo.entries import (
     CONNECTION_METRICS,
     METRICS,
+    POPULATION_METRICS,
     ROLES,
+    AnyEntry,
     ConnectionEntry,
-    folder_of,
-    manifest_of,
+    Entry,
+    PopulationEntry,
 )
+from mc_keras.zoo.manifest import CARD_NAME, folder_of, manifest_of
 from mc_keras.zoo.pairs import load_pair
+from mc_keras.zoo.populations import load_population, summary
 
 # Another machine rounds differently: an image at a decision boundary may change sides.
 ACCURACY_TOLERANCE = 5e-4
@@ -35,8 +40,10 @@ class Comparison:
     """One measured number beside the manifest's.
 
     Attributes:
-        role: `"start"`, `"end"`, or `"path"` for the path that a connection model gives.
-        metric: One of `METRICS` in `mc_keras.zoo.manifest`, of a path one of `CONNECTION_METRICS`.
+        role: `"start"`, `"end"`, `"path"` for the path that a connection model gives, or
+            `"networks"` for those of a population.
+        metric: One of `METRICS` in `mc_keras.zoo.entries`, of a path one of `CONNECTION_METRICS`,
+            of a population one of `POPULATION_METRICS`.
         expected: The manifest's number.
         measured: The number measured now.
         tolerance: How far they may be apart.
@@ -65,41 +72,31 @@ def verify(
     its recipe; the pairs that were held out of its training are not in the zoo.
 
     Args:
-        name: Name of the pair or connection model.
+        name: Name of the entry.
         source: As for `load_pair`.
         data_dir: As for `load_data`.
 
     Returns:
         Every number of the manifest that can be measured again, beside the one measured now. None
-        for a connection model where the zoo does not have the pair that it was measured on.
+        for a connection model where the pair that it was measured on is not here.
 
     Raises:
+        NotHereError: If no place has the files of the entry.
         ValueError: If there is no such entry, or its files are missing, truncated or altered.
 
     Example:
     >>> all(comparison.agrees for comparison in verify("fc_digits"))
     True
     """
-    if isinstance(manifest_of(source).find(name), ConnectionEntry):
-        return _verify_connection(name, source, data_dir)
-    pair = load_pair(name, source)
-    data = load_data(pair.info.dataset, data_dir)
-    networks = {"start": pair.start, "end": pair.end}
-    comparisons = []
-    for role in ROLES:
-        measured = measure(networks[role], data)
-        for metric in METRICS:
-            expected = pair.info.metrics[role][metric]
-            tolerance = _tolerance(metric, expected, data)
-            comparisons.append(Comparison(role, metric, expected, measured[metric], tolerance))
-    return comparisons
+    kind = type(manifest_of(source).find(name))
+    return _VERIFICATIONS[kind](name, source, data_dir)
 
 
 def card_agrees(name: str, source: str | os.PathLike[str] | None = None) -> bool:
     """Whether the card of an entry, its README.md, says what the manifest says.
 
     Args:
-        name: Name of the pair or connection model.
+        name: Name of the entry.
         source: As for `load_pair`.
 
     Returns:
@@ -123,7 +120,7 @@ def measure(model: keras.Model, data: DataSet) -> dict[str, float]:
         data: Training and test split; labels are integers.
 
     Returns:
-        Number by metric, in the order of `mc_keras.zoo.manifest.METRICS`.
+        Number by metric, in the order of `mc_keras.zoo.entries.METRICS`.
     """
     numbers = {}
     for split, (x, y) in data._asdict().items():
@@ -147,7 +144,7 @@ def measure_connection(
         num_points: Positions on the path, both ends included.
 
     Returns:
-        Number by metric, in the order of `mc_keras.zoo.manifest.CONNECTION_METRICS`.
+        Number by metric, in the order of `mc_keras.zoo.entries.CONNECTION_METRICS`.
 
     Raises:
         ValueError: If the flow was made for other networks.
@@ -165,6 +162,21 @@ def measure_connection(
     return {metric: report.worst(metric.replace("_worst_", "_")) for metric in CONNECTION_METRICS}
 
 
+def _verify_pair(
+    name: str,
+    source: str | os.PathLike[str] | None,
+    data_dir: str | os.PathLike[str] | None,
+) -> list[Comparison]:
+    pair = load_pair(name, source)
+    data = load_data(pair.info.dataset, data_dir)
+    networks = {"start": pair.start, "end": pair.end}
+    comparisons = []
+    for role in ROLES:
+        measured = measure(networks[role], data)
+        comparisons += _compared(role, METRICS, pair.info.metrics[role], measured, data)
+    return comparisons
+
+
 def _verify_connection(
     name: str,
     source: str | os.PathLike[str] | None,
@@ -176,12 +188,50 @@ def _verify_connection(
     pair_entry = manifest.entries.get(entry.recipe)
     if pair_entry is None or pair_entry.digests != entry.pair_digests:
         return []
-    pair = load_pair(entry.recipe, source)
+    try:
+        pair = load_pair(entry.recipe, source)
+    except NotHereError:
+        return []
     data = load_data(entry.dataset, data_dir)
     measured = measure_connection(flow, pair.start, pair.end, data)
+    return _compared("path", entry.pair_metrics, entry.pair_metrics, measured, data)
+
+
+def _verify_population(
+    name: str,
+    source: str | os.PathLike[str] | None,
+    data_dir: str | os.PathLike[str] | None,
+) -> list[Comparison]:
+    entry = manifest_of(source).population(name)
+    networks = load_population(name, source).networks
+    data = load_data(entry.dataset, data_dir)
+    measured = summary([measure(network, data) for network in networks])
+    return _compared("networks", POPULATION_METRICS, entry.metrics, measured, data)
+
+
+_VERIFICATIONS: dict[type[AnyEntry], Callable[..., list[Comparison]]] = {
+    Entry: _verify_pair,
+    ConnectionEntry: _verify_connection,
+    PopulationEntry: _verify_population,
+}
+
+
+def _compared(
+    role: str,
+    metrics: Iterable[str],
+    expected: Mapping[str, float],
+    measured: Mapping[str, float],
+    data: DataSet,
+) -> list[Comparison]:
     return [
-        Comparison("path", metric, expected, measured[metric], _tolerance(metric, expected, data))
-        for metric, expected in entry.pair_metrics.items()
+        Comparison(
+            role,
+            metric,
+            expected[metric],
+            measured[metric],
+            _tolerance(metric, expected[metric], data),
+        )
+        for metric in metrics
     ]
 
 

@@ -10,7 +10,7 @@ import pytest
 
 import mc_keras as mc
 from mc_keras.zoo import training
-from mc_keras.zoo.populations import load_population
+from mc_keras.zoo.populations import read_population
 
 # Several runs of `main` in one process, as TensorFlow takes seconds to load; table 1 of MNIST has
 # the zoo's networks on digits, which take no time.
@@ -178,7 +178,7 @@ def test_a_study_trains_and_measures_each_size_once(answers, place):
     file = folder / "networks" / "fc1_digits_8" / "0-1.networks"
     measured = folder / "8" / "pairs" / "seeds0-1" / "ends.json"
     assert file.stat().st_mtime < measured.stat().st_mtime
-    accuracies = [m["test_accuracy"] for m in load_population(file).info["metrics"]]
+    accuracies = [m["test_accuracy"] for m in read_population(file).info["metrics"]]
     ends = record["sizes"]["8"]["rows"]["ends"]["test"]
     assert ends["worst"] == pytest.approx([100 * accuracy for accuracy in accuracies])
 

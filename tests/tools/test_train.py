@@ -11,6 +11,9 @@ import h5py
 import numpy as np
 import pytest
 
+from mc_keras.zoo.population_packing import add_population
+from mc_keras.zoo.population_training import train_population
+
 
 def command(*arguments):
     return [sys.executable, "-m", "mc_keras.tools.train", *map(str, arguments)]
@@ -135,6 +138,34 @@ def test_connection_models_with_the_networks_that_they_need(tmp_path):
     assert any(file.is_file() for file in (folder / "rnvp_flow" / "tensorboard").rglob("*"))
 
 
+@pytest.mark.slow
+def test_connection_model_of_networks_from_a_file_and_from_the_zoo(tmp_path):
+    file, zoo = tmp_path / "pair.networks", tmp_path / "zoo"
+    for seeds in ([1, 2], [3, 4]):
+        train_population("fc1_digits", seeds, file, epochs=1, verbose=0)
+        if seeds == [1, 2]:
+            add_population(zoo, file)
+            file.unlink()
+    code = (
+        "import pathlib, sys; from mc_keras.zoo import manifest\n"
+        "manifest.ZOO_FOLDER = pathlib.Path(sys.argv.pop(1))\n"
+        "from mc_keras.tools import train; train.run()"
+    )
+    flags = ("--recipe=fc1_digits", "--connection=rnvp_flow", "--epochs=1", "--verbose=0")
+    networks = ("--population=fc1_digits_1-2", f"--held_out={file}")
+    done = subprocess.run(
+        [sys.executable, "-c", code, zoo, *flags, *networks],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    card = json.loads((tmp_path / "runs/fc1_digits/rnvp_flow/card.json").read_text())
+    assert (card["seeds"], card["held_out_seeds"]) == ([1, 2], [3, 4])
+    assert [found.name for found in (tmp_path / "runs/fc1_digits").iterdir()] == ["rnvp_flow"]
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
@@ -142,6 +173,7 @@ def test_connection_models_with_the_networks_that_they_need(tmp_path):
         (("--connection=rnvp_flow", "--held_out=3"), "FIRST-LAST, such as 10-25, received '3'"),
         (("--connection=rnvp_flow", "--held_out=2-3"), "is trained on, of the seeds 2;"),
         (("--connection=rnvp_flow", "--held_out=3-5"), "even number of networks, --held_out=3-5"),
+        (("--connection=rnvp_flow", "--held_out=a.networks"), "no file of networks a.networks"),
         (("--connection=rnvp_flow", "--count=4"), "--count is for networks"),
         ((), "--population is for connection models"),
     ],

@@ -12,10 +12,11 @@ from mc_keras.zoo import (
     connection_recipes,
     connection_training,
     manifest,
-    populations,
+    population_training,
     recipes,
     training,
 )
+from mc_keras.zoo.population_packing import add_population
 
 
 @pytest.fixture(scope="module")
@@ -70,12 +71,9 @@ def test_tensorflow_is_not_imported_to_read_the_manifest(action, zoo):
 def test_list(zoo):
     entry = manifest.load_manifest(zoo)["fc_digits"]
     lines = mc_zoo("list", f"--source={zoo}").stdout.splitlines()
-    assert lines[0].split() == ["name", "data", "start", "end", "size"]
-    assert lines[1].split()[:3] == [
-        "fc_digits",
-        "digits",
-        f"{entry.metrics['start']['test_accuracy']:.2%}",
-    ]
+    start, end = (f"{entry.metrics[role]['test_accuracy']:.2%}" for role in ("start", "end"))
+    assert lines[0].split() == ["name", "data", "test", "accuracy", "size"]
+    assert lines[1].split()[:6] == ["fc_digits", "digits", f"{start},", end, "0.1", "MB"]
     assert mc_zoo().stdout == mc_zoo("list").stdout
 
 
@@ -101,7 +99,7 @@ def test_verify_ends_with_1_if_a_number_differs(zoo, tmp_path):
     done = mc_zoo("verify", f"--source={tmp_path}")
     assert done.returncode == 1
     assert done.stdout.count(" ok\n") == 7
-    assert "0.999000" in next(line for line in done.stdout.splitlines() if "DIFFERS" in line)
+    assert "0.999000" in next(line for line in done.stdout.splitlines() if line.endswith("DIFFERS"))
     assert "1 of 8 numbers differ from the manifest." in done.stdout
     assert "fc1_digits_rnvp_flow  only the file could be checked" in done.stdout
 
@@ -150,7 +148,7 @@ def test_train_makes_a_pair(zoo, tmp_path, monkeypatch):
 def test_connection_model_is_added_and_verified(tmp_path):
     files = tmp_path / "V.networks", tmp_path / "pairs.networks"
     for file, seeds in zip(files, ([10, 11], [30, 31]), strict=True):
-        populations.train_population("fc1_digits", seeds, file, epochs=1, verbose=0)
+        population_training.train_population("fc1_digits", seeds, file, epochs=1, verbose=0)
     recipe = connection_recipes.get_connection_recipe("fc1_digits", "rnvp_flow")
     run, folder = tmp_path / "run", tmp_path / "zoo"
     connection_training.train_connection(recipe, *files, run, epochs=1, verbose=0)
@@ -162,6 +160,56 @@ def test_connection_model_is_added_and_verified(tmp_path):
     done = mc_zoo("verify", "fc1_digits_rnvp_flow", f"--source={folder}")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count(" ok\n") == 2
+
+
+@pytest.fixture(scope="module")
+def networks(tmp_path_factory):
+    """A file of two networks that were trained for one epoch."""
+    file = tmp_path_factory.mktemp("networks") / "10-11.networks"
+    population_training.train_population("fc1_digits", [10, 11], file, epochs=1, verbose=0)
+    return file
+
+
+@pytest.mark.slow
+def test_population_is_added_and_verified(networks, tmp_path):
+    done = mc_zoo("add", f"--population={networks}", f"--zoo={tmp_path}", "--description=Two.")
+    assert done.returncode == 0, done.stderr
+    card = (tmp_path / "fc1_digits_10-11/README.md").read_text(encoding="utf-8")
+    assert done.stdout == card + "\n"
+    assert "\nTwo.\n" in card
+    done = mc_zoo("verify", f"--source={tmp_path}")
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count(" ok\n") == 6
+
+
+def test_entry_that_no_place_has_is_passed_over_unless_it_is_named(networks, tmp_path):
+    zoo, stick = tmp_path / "zoo", tmp_path / "stick"
+    add_population(zoo, networks)
+    mc_zoo("fetch", "fc1_digits_rnvp_flow", f"--zoo={zoo}")
+    source = f"--source={zoo}"
+    assert "not here" not in mc_zoo("list", source).stdout
+    (zoo / "fc1_digits_10-11/10-11.networks").unlink()
+    listed = mc_zoo("list", source).stdout.splitlines()
+    assert [", not here  " in line for line in listed] == [False, False, True]
+    remedy = "`mc-train --recipe=fc1_digits --seed=10 --count=2 --epochs=1 && mc-zoo add"
+    for action, flags in (("verify", ()), ("fetch", ()), ("fetch", (f"--zoo={stick}",))):
+        done = mc_zoo(action, source, *flags)
+        assert done.returncode == 0, done.stderr
+        (missing,) = (line for line in done.stdout.splitlines() if "NOT HERE" in line)
+        assert missing.startswith("fc1_digits_10-11  NOT HERE  No place has the zoo's file")
+        assert remedy in missing
+        done = mc_zoo(action, "fc1_digits_10-11", source, *flags)
+        assert done.returncode == 1
+        assert remedy in done.stdout + done.stderr
+    assert list(manifest.load_manifest(stick).all()) == ["fc1_digits_rnvp_flow"]
+
+
+def test_file_that_is_there_but_wrong_is_broken(networks, tmp_path):
+    add_population(tmp_path, networks)
+    (tmp_path / "fc1_digits_10-11/10-11.networks").write_bytes(b"short")
+    done = mc_zoo("verify", f"--source={tmp_path}")
+    assert done.returncode == 1
+    assert done.stdout.startswith("fc1_digits_10-11  BROKEN  ")
 
 
 @pytest.mark.parametrize(
@@ -178,6 +226,9 @@ def test_connection_model_is_added_and_verified(tmp_path):
         (["add", "--zoo=x", "--start=y"], "add needs --end=FOLDER."),
         (["add", "--zoo=x", "--connection=y"], "add needs --held_out=FILE."),
         (["add", "--connection=x", "--end=y"], "received --end and --connection; add them one"),
+        (["add", "--population=x", "--end=y"], "received --end and --population; add them one"),
+        (["add", "--population=x"], "add needs --zoo=FOLDER."),
+        (["add", "--population=x", "--zoo=y"], "There is no file of networks x; check the name."),
         (["fetch", "--source=s3://zoo"], "must be a folder or an http, https or file URL"),
     ],
 )

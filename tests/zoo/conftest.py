@@ -11,7 +11,13 @@ import threading
 
 import pytest
 
-from mc_keras.zoo.manifest import Architecture, Entry, WeightsFile
+from mc_keras.zoo.entries import (
+    POPULATION_METRICS,
+    Architecture,
+    Entry,
+    PopulationEntry,
+    WeightsFile,
+)
 
 
 @dataclasses.dataclass
@@ -123,6 +129,38 @@ def make_entry():
             seeds={"start": 1, "end": 2},
             files=files,
             metrics={"start": metrics, "end": metrics},
+            license="Apache-2.0",
+            dataset_license="CC BY 4.0",
+            created="2026-01-31",
+            versions={"keras": "3.15.1"},
+        )
+
+    return make
+
+
+@pytest.fixture
+def make_population():
+    """A function that makes the entry of a population whose file has the given contents."""
+
+    def make(contents=b"the networks", name="toys_3-4"):
+        return PopulationEntry(
+            name=name,
+            version=1,
+            description="Two toys.",
+            dataset="digits",
+            architecture=Architecture("fully_connected", (8, 8, 1), 10, {"hidden": [5]}),
+            recipe="toys",
+            training={"epochs": 3, "learning_rate": 0.1},
+            command="mc-train --recipe=toys --seed=3 --count=2",
+            seeds=(3, 4),
+            files={
+                "networks": WeightsFile(
+                    path=f"{name}/3-4.networks",
+                    size=len(contents),
+                    sha256=hashlib.sha256(contents).hexdigest(),
+                )
+            },
+            metrics={"networks": 2, **dict.fromkeys(POPULATION_METRICS, 0.9)},
             license="Apache-2.0",
             dataset_license="CC BY 4.0",
             created="2026-01-31",

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 import mc_keras as mc
-from mc_keras.zoo import connection_packing, connection_training, connections, manifest
+from mc_keras.zoo import connection_packing, connection_training, connections, entries, manifest
 from mc_keras.zoo.card import connection_card_text
 from mc_keras.zoo.checkpoint import Checkpoint
 from mc_keras.zoo.connection_packing import add_connection
 from mc_keras.zoo.connection_recipes import RECIPES, get_connection_recipe
-from mc_keras.zoo.populations import Population, load_population, train_population
+from mc_keras.zoo.population_training import train_population
+from mc_keras.zoo.populations import Population, read_population
 from mc_keras.zoo.recipes import RECIPES as NETWORKS
 from mc_keras.zoo.recipes import get_recipe
 from mc_keras.zoo.verification import verify
@@ -61,11 +62,11 @@ def put_pair(zoo, networks, make_entry):
     """Adds two networks as the pair of the recipe TINY."""
     folder = zoo / TINY.name
     folder.mkdir(exist_ok=True)
-    for role, network in zip(manifest.ROLES, networks, strict=True):
+    for role, network in zip(entries.ROLES, networks, strict=True):
         write_weights(network, folder / f"{role}.weights.h5", half_precision=False)
-    contents = [(folder / f"{role}.weights.h5").read_bytes() for role in manifest.ROLES]
+    contents = [(folder / f"{role}.weights.h5").read_bytes() for role in entries.ROLES]
     config = json.loads(json.dumps(TINY.config))
-    architecture = manifest.Architecture(TINY.architecture, (8, 8, 1), 10, config)
+    architecture = entries.Architecture(TINY.architecture, (8, 8, 1), 10, config)
     entry = make_entry(*contents, name=TINY.name)
     manifest.put_entry(zoo, dataclasses.replace(entry, architecture=architecture))
 
@@ -137,10 +138,10 @@ def test_networks_that_are_not_held_out_are_refused_for_training(
     run, files, tmp_path, monkeypatch, seeds, message
 ):
     def load(file):
-        networks, info = load_population(file)
+        networks, info = read_population(file)
         return Population(networks, {**info, "seeds": seeds} if file == files[1] else info)
 
-    monkeypatch.setattr(connection_training, "load_population", load)
+    monkeypatch.setattr(connection_training, "read_population", load)
     with pytest.raises(ValueError, match=message):
         connection_training.train_connection(run[0], *files, tmp_path, verbose=0)
 
@@ -163,7 +164,7 @@ def test_packed_and_loaded(run, files, packed, tmp_path):
     trained = connections.read_connection(folder / "connection.keras")
     rows = np.random.default_rng(0).normal(size=(5, flow.size)).astype("float32")
     np.testing.assert_allclose(flow.forward(rows), trained.forward(rows), rtol=0.02, atol=0.02)
-    a, b = load_population(files[1]).networks
+    a, b = read_population(files[1]).networks
     path = mc.connect(a, b, mc.connectors.LearnedConnection(model=flow))
     np.testing.assert_array_equal(path(1)[0], b.get_weights()[0])
     file = zoo / entry.files["connection"].path
@@ -183,11 +184,11 @@ def test_measured_again_on_the_pair_of_the_zoo(run, files, packed, tmp_path, mak
     assert before.pair_metrics == {}
     assert verify(recipe.name, zoo) == []
     # The one pair held out is also the zoo's, and so has the same accuracies.
-    a, b = load_population(files[1]).networks
+    a, b = read_population(files[1]).networks
     put_pair(zoo, (a, b), make_entry)
     entry = add_connection(zoo, folder, files[1])
     assert dataclasses.replace(entry, pair_metrics={}, pair_digests={}) == before
-    held_out = {name: before.metrics[name] for name in manifest.CONNECTION_METRICS}
+    held_out = {name: before.metrics[name] for name in entries.CONNECTION_METRICS}
     assert entry.pair_metrics == pytest.approx(held_out, abs=1e-6)
     assert manifest.load_manifest(zoo).connections == {recipe.name: entry}
     better = held_out["test_worst_accuracy"] + 2.1 / 355
@@ -199,6 +200,10 @@ def test_measured_again_on_the_pair_of_the_zoo(run, files, packed, tmp_path, mak
         ("path", "test_worst_accuracy"): False,
     }
     put_pair(zoo, (b, a), make_entry)
+    assert verify(recipe.name, zoo) == []
+    put_pair(zoo, (a, b), make_entry)
+    for role in entries.ROLES:
+        (zoo / TINY.name / f"{role}.weights.h5").unlink()
     assert verify(recipe.name, zoo) == []
 
 
@@ -218,9 +223,9 @@ def test_altered_runs_are_refused(run, files, tmp_path):
 def test_networks_that_were_not_held_out_are_refused(
     run, files, tmp_path, monkeypatch, info, message
 ):
-    networks, known = load_population(files[1])
+    networks, known = read_population(files[1])
     found = Population(networks, {**known, **info})
-    monkeypatch.setattr(connection_packing, "load_population", lambda file: found)
+    monkeypatch.setattr(connection_packing, "read_population", lambda file: found)
     with pytest.raises(ValueError, match=message):
         add_connection(tmp_path, run[1], files[1])
 
@@ -243,7 +248,7 @@ def test_shipped_models_fit_the_networks_of_their_recipe(name):
     assert entry.files["connection"].size < 10e6
     flow = mc.zoo.load_connection(name)
     pair = mc.zoo.load_pair(entry.recipe)
-    assert set(entry.pair_metrics) == set(manifest.CONNECTION_METRICS)
+    assert set(entry.pair_metrics) == set(entries.CONNECTION_METRICS)
     assert entry.pair_digests == pair.info.digests
     assert connections.find_connection(pair.start, entry.method) == name
     assert mc.connectors.by_name(entry.method).applies_to(pair.start)

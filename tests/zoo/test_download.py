@@ -10,7 +10,7 @@ import filelock
 import pytest
 
 from mc_keras.storage import write_json
-from mc_keras.zoo import download
+from mc_keras.zoo import download, locks
 from mc_keras.zoo.manifest import FILE_NAME, Manifest
 
 
@@ -212,6 +212,50 @@ def test_full_disk_is_one_clear_sentence(online, entry, cache):
     assert files_below(cache) == []
 
 
+def test_files_that_are_nowhere_are_told_apart(online, entry, tmp_path, monkeypatch):
+    monkeypatch.setenv("MC_KERAS_ZOO_URL", f"{online.url}/none,{tmp_path}")
+    remedy = "Make its like again by `mc-zoo train toy --zoo=FOLDER`, or name a folder or URL"
+    with pytest.raises(download.NotHereError, match=f"/none/.* HTTP 404 .*{remedy}"):
+        download.fetch(entry, "end")
+    with pytest.raises(download.NotHereError, match=f"toy/start.* does not exist. {remedy}"):
+        download.fetch_all(entry, tmp_path)
+
+
+@pytest.mark.parametrize("fault", ["wrong", "forbidden", "unreachable", "offline"])
+def test_files_that_may_be_somewhere_are_not_nowhere(online, entry, monkeypatch, fault):
+    base = online.base
+    if fault == "wrong":
+        online.files["/zoo/toy/end.weights.h5"] = b"THE END"
+    elif fault == "forbidden":
+        online.faults.append(403)
+    elif fault == "unreachable":
+        base = "http://127.0.0.1:9"
+    else:
+        monkeypatch.setenv("MC_KERAS_OFFLINE", "1")
+    with pytest.raises(ValueError, match="No place has the zoo's file") as caught:
+        download.fetch(entry, "end", base)
+    assert not isinstance(caught.value, download.NotHereError)
+
+
+def test_all_files_of_an_entry(mirror, entry):
+    files = download.fetch_all(entry, mirror)
+    assert files == {role: mirror / f"toy/{role}.weights.h5" for role in ("start", "end")}
+    assert download.is_here(entry, mirror)
+    files["start"].unlink()
+    assert not download.is_here(entry, mirror)
+    # One of the two is there, so that the entry as a whole is damaged.
+    with pytest.raises(ValueError, match="toy/start.weights.h5 does not exist") as caught:
+        download.fetch_all(entry, mirror)
+    assert not isinstance(caught.value, download.NotHereError)
+
+
+def test_what_was_downloaded_is_here(online, entry):
+    assert not download.is_here(entry, online.base)
+    download.fetch_all(entry, online.base)
+    assert download.is_here(entry)
+    assert download.is_here(entry, online.base)
+
+
 FETCH = """
 import sys
 from mc_keras.zoo import download, manifest
@@ -252,7 +296,7 @@ def test_two_processes_download_once(online, entry, cache, start_process):
 
 
 def test_waiting_for_another_process_is_announced(online, entry, cache, monkeypatch, capsys):
-    monkeypatch.setattr(download, "_SILENT_WAIT", 0.05)
+    monkeypatch.setattr(locks, "_SILENT_WAIT", 0.05)
     file = cache / "toy" / "1" / entry.files["start"].sha256[:12] / "start.weights.h5"
     file.parent.mkdir(parents=True)
     held = threading.Event()

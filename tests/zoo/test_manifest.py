@@ -5,11 +5,13 @@ import json
 import pytest
 
 from mc_keras.zoo import manifest
+from mc_keras.zoo.card import card_of
 
 
 @pytest.fixture
-def contents(make_entry):
-    return json.loads(json.dumps(manifest.Manifest({"toy": make_entry()}).to_json()))
+def contents(make_entry, make_population):
+    whole = manifest.Manifest({"toy": make_entry()}, populations={"toys_3-4": make_population()})
+    return json.loads(json.dumps(whole.to_json()))
 
 
 def written(folder, contents):
@@ -17,12 +19,19 @@ def written(folder, contents):
     return folder
 
 
-def test_what_is_written_is_read_again(tmp_path, contents, make_entry):
+def test_what_is_written_is_read_again(tmp_path, contents, make_entry, make_population):
     contents["base_urls"] = ["https://example.org/zoo"]
     read = manifest.load_manifest(written(tmp_path, contents))
     assert read.base_urls == ("https://example.org/zoo",)
-    assert read["toy"] == make_entry()
+    assert read["toy"] == read.find("toy") == make_entry()
+    assert read.population("toys_3-4") == read.find("toys_3-4") == make_population()
+    assert list(read.all()) == ["toy", "toys_3-4"]
     assert json.loads(json.dumps(read.to_json())) == contents
+
+
+def test_sections_of_later_kinds_may_be_missing(tmp_path, contents):
+    del contents["connections"], contents["populations"]
+    assert list(manifest.load_manifest(written(tmp_path, contents)).all()) == ["toy"]
 
 
 def test_shipped_manifest_is_valid_and_in_the_form_that_tools_write():
@@ -32,18 +41,22 @@ def test_shipped_manifest_is_valid_and_in_the_form_that_tools_write():
     assert manifest.names() == sorted(shipped["entries"])
 
 
-def test_files_of_shipped_entries_lie_in_the_folder_of_their_entry():
-    for name, entry in manifest.load_manifest().entries.items():
-        assert [file.path.split("/")[0] for file in entry.files.values()] == [name, name]
+def test_shipped_entries_have_their_files_and_their_card_in_a_folder_of_their_name():
+    for name, entry in manifest.load_manifest().all().items():
+        assert {file.path.split("/")[0] for file in entry.files.values()} == {name}
+        card = (manifest.ZOO_FOLDER / name / manifest.CARD_NAME).read_text(encoding="utf-8")
+        assert card == card_of(entry)
 
 
-def test_put_entry_leaves_everything_else(tmp_path, contents, make_entry):
+def test_put_entry_leaves_everything_else(tmp_path, contents, make_entry, make_population):
     contents["base_urls"] = ["https://example.org/zoo"]
     written(tmp_path, contents)
     manifest.put_entry(tmp_path, make_entry(name="other"))
     manifest.put_entry(tmp_path, make_entry(name="other", version=2))
+    manifest.put_entry(tmp_path, make_population(name="others_3-4"))
     read = manifest.load_manifest(tmp_path)
     assert {name: entry.version for name, entry in read.entries.items()} == {"other": 2, "toy": 1}
+    assert sorted(read.populations) == ["others_3-4", "toys_3-4"]
     assert read.base_urls == ("https://example.org/zoo",)
 
 
@@ -75,6 +88,10 @@ def test_unknown_entry_suggests_the_nearest(tmp_path, contents):
         read["toi"]
     with pytest.raises(ValueError, match=r"no entry 'vgg99'. It has"):
         read["vgg99"]
+    with pytest.raises(ValueError, match=r"no population 'toys'. Did you mean 'toys_3-4'\?"):
+        read.population("toys")
+    with pytest.raises(ValueError, match=r"no connection model 'toy'. It has: none"):
+        read.connection("toy")
 
 
 def test_info_of_unknown_entry():
@@ -126,15 +143,16 @@ def test_wrong_value_is_named(tmp_path, contents, where, value, message):
         manifest.load_manifest(written(tmp_path, contents))
 
 
-def test_every_missing_field_is_named(tmp_path, contents):
-    for field in set(contents["entries"]["toy"]) - {"notes"}:
+@pytest.mark.parametrize(("section", "name"), [("entries", "toy"), ("populations", "toys_3-4")])
+def test_every_missing_field_is_named(tmp_path, contents, section, name):
+    for field in set(contents[section][name]) - {"notes"}:
         broken = copy.deepcopy(contents)
-        del broken["entries"]["toy"][field]
+        del broken[section][name][field]
         with pytest.raises(ValueError, match=f"has no '{field}'"):
             manifest.load_manifest(written(tmp_path, broken))
 
 
 def test_names_of_entries_are_plain(tmp_path, contents):
     contents["entries"]["../toy"] = contents["entries"].pop("toy")
-    with pytest.raises(ValueError, match="lower-case letters, digits and underscores"):
+    with pytest.raises(ValueError, match="lower-case letters, digits, underscores and hyphens"):
         manifest.load_manifest(written(tmp_path, contents))

@@ -4,6 +4,7 @@ import pytest
 
 import mc_keras as mc
 from mc_keras.zoo import manifest
+from mc_keras.zoo.download import NotHereError
 from mc_keras.zoo.mirroring import mirror
 
 
@@ -20,6 +21,13 @@ def test_mirror_is_a_zoo_of_its_own(tiny_zoo, tmp_path, make_entry):
         "start.weights.h5",
     ]
     assert mc.zoo.load_pair("tiny_digits", target).info.version == 1
+
+
+def test_entry_that_is_nowhere_leaves_the_mirror_alone(tmp_path, make_population):
+    manifest.put_entry(tmp_path / "zoo", make_population())
+    with pytest.raises(NotHereError, match="Make its like again"):
+        mirror(["toys_3-4"], tmp_path / "stick", tmp_path / "zoo")
+    assert not (tmp_path / "stick").exists()
 
 
 def test_damaged_source_leaves_the_mirror_alone(tiny_zoo, tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import mc_keras as mc
-from mc_keras.zoo import manifest, pairs
+from mc_keras.zoo import entries, manifest, pairs
 from mc_keras.zoo.card import card_text
 from mc_keras.zoo.training import WEIGHTS_FILE
 from tests.golden import make
@@ -80,7 +80,7 @@ def test_read_weights_of_a_file_that_is_not_one(tiny_zoo):
 
 
 def test_read_weights_of_another_network(tiny_zoo):
-    architecture = manifest.Architecture(
+    architecture = entries.Architecture(
         "fully_connected", (8, 8, 1), 10, {"pixel_mean": [0], "pixel_std": [1], "hidden": [8, 5]}
     )
     with pytest.raises(ValueError, match="belongs to another network"):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mc_keras.zoo.populations import load_population
+from mc_keras.zoo.populations import read_population
 from mc_keras.zoo.recipes import get_recipe
 from mc_keras.zoo.sized_pairs import one_layer_recipe, train_pairs, with_hidden
 
@@ -34,7 +34,7 @@ def test_pairs_are_trained_once_from_seeds_that_follow_each_other(tmp_path):
     again = train_pairs(recipe, 2, tmp_path, first_seed=3, verbose=0)
     assert file.stat().st_mtime_ns == written
     kernels = [network.get_weights()[0] for pair in pairs.values() for network in pair]
-    for one, same in zip(kernels, load_population(file).networks, strict=True):
+    for one, same in zip(kernels, read_population(file).networks, strict=True):
         np.testing.assert_array_equal(one, same.get_weights()[0])
     assert len({kernel.tobytes() for kernel in kernels}) == 4
     network = again["seeds3-4"][0]

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 import mc_keras as mc
-from mc_keras.zoo import manifest
+from mc_keras.zoo import entries, manifest
 from mc_keras.zoo.verification import measure, verify
 
 
 def test_packed_pair_is_what_its_manifest_says(tiny_zoo):
     comparisons = verify("tiny_digits", tiny_zoo)
     assert {(c.role, c.metric) for c in comparisons} == {
-        (role, metric) for role in manifest.ROLES for metric in manifest.METRICS
+        (role, metric) for role in entries.ROLES for metric in entries.METRICS
     }
     for comparison in comparisons:
         assert comparison.measured == pytest.approx(comparison.expected, rel=1e-5)
@@ -30,14 +30,14 @@ def test_packed_pair_is_what_its_manifest_says(tiny_zoo):
 def test_shipped_connection_model_is_what_its_manifest_says(name):
     comparisons = verify(name)
     assert {(c.role, c.metric) for c in comparisons} == {
-        ("path", metric) for metric in manifest.CONNECTION_METRICS
+        ("path", metric) for metric in entries.CONNECTION_METRICS
     }
     assert all(comparison.agrees for comparison in comparisons)
 
 
 def test_wrong_numbers_in_a_manifest_are_found(tiny_zoo):
     entry = manifest.load_manifest(tiny_zoo)["tiny_digits"]
-    metrics = {role: dict(entry.metrics[role]) for role in manifest.ROLES}
+    metrics = {role: dict(entry.metrics[role]) for role in entries.ROLES}
     metrics["start"]["test_accuracy"] += 2.1 / 355
     metrics["start"]["train_accuracy"] += 0.9 / 1442
     metrics["end"]["train_loss"] *= 1.01
@@ -55,7 +55,7 @@ def test_measure_agrees_with_keras(tiny_zoo):
     log_likelihood = logits[np.arange(len(y)), y] - np.log(np.exp(logits).sum(1))
     assert numbers["test_loss"] == pytest.approx(-log_likelihood.mean(), rel=1e-5)
     assert numbers["test_accuracy"] == np.mean(logits.argmax(1) == y)
-    assert list(numbers) == list(manifest.METRICS)
+    assert list(numbers) == list(entries.METRICS)
 
 
 def test_nan_does_not_agree(tiny_zoo):
