@@ -98,6 +98,16 @@ RECIPES = {
             batch_size=256,
             learning_rate=5e-4,
         ),
+        ConnectionRecipe(
+            networks="fc_cifar10",
+            method="rnvp_bijection",
+            num_blocks=6,
+            hidden=(128, 128),
+            epochs=10,
+            batch_size=512,
+            learning_rate=1e-3,
+            period=2,
+        ),
     )
 }
 

@@ -60,6 +60,7 @@ def test_unknown_case():
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.slow
 def test_the_parts_of_a_construction_are_measured(tmp_path):
     file = tmp_path / "benchmark.json"
     result = run("--parts=units,adjustment", "--random_data", "--examples=300", f"--output={file}")

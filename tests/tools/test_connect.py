@@ -149,6 +149,7 @@ class Scale(keras.layers.Layer):
 '''
 
 
+@pytest.mark.slow
 def test_layers_of_ones_own_and_networks_that_guess(place, tmp_path):
     (tmp_path / "scale.py").write_text(SCALE)
     make = """

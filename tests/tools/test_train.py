@@ -166,6 +166,7 @@ def test_connection_model_of_networks_from_a_file_and_from_the_zoo(tmp_path):
     assert [found.name for found in (tmp_path / "runs/fc1_digits").iterdir()] == ["rnvp_flow"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

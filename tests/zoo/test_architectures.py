@@ -91,7 +91,7 @@ def test_resnet_parameters(config, count):
     assert num_trainable(cifar10_network("preactivation_resnet", **config)) == count
 
 
-@pytest.mark.parametrize("depth", [8, 20, 56, 110])
+@pytest.mark.parametrize("depth", [8, 20, 56, pytest.param(110, marks=pytest.mark.slow)])
 def test_resnet_depth_is_that_of_its_main_branch(depth):
     model = cifar10_network("preactivation_resnet", depth=depth, width=4)
     main = [x for x in model.layers if hasattr(x, "kernel") and "shortcut" not in x.name]

@@ -37,7 +37,9 @@ def files(tmp_path_factory):
     return folder / "V.networks", folder / "pairs.networks"
 
 
-@pytest.fixture(scope="module", params=["rnvp_bijection", "iaf_flow"])
+@pytest.fixture(
+    scope="module", params=[pytest.param("rnvp_bijection", marks=pytest.mark.slow), "iaf_flow"]
+)
 def run(request, files, tmp_path_factory):
     recipe = dataclasses.replace(
         get_connection_recipe("fc1_digits", request.param),

@@ -80,6 +80,7 @@ def test_digits_are_registered_with_tfds(digits, tmp_path):
     np.testing.assert_array_equal(labels, digits.test[1])
 
 
+@pytest.mark.slow
 def test_two_processes_prepare_digits_at_once_without_a_network(tmp_path, digits):
     (x_train, _), (x_test, y_test) = digits
     processes = [loading(tmp_path / "new" / "folder") for _ in range(2)]
@@ -188,6 +189,7 @@ def test_mnist_is_whole():
     assert x_train.std() / 255 == pytest.approx(0.3081, abs=5e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_cifar10_is_whole():
     (x_train, y_train), (x_test, y_test) = load_data("cifar10")

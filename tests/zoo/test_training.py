@@ -82,6 +82,7 @@ def test_stored_network_is_the_trained_one_with_batch_norm_folded(finished):
     assert card["metrics"]["test_accuracy"] == pytest.approx(float(last["val_accuracy"]), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_kernels_are_rounded_where_the_recipe_says_so(tmp_path):
     recipe = dataclasses.replace(RECIPE, half_precision=True)
     training.train(recipe, 3, tmp_path, epochs=1, verbose=0)
