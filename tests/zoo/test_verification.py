@@ -25,6 +25,7 @@ def test_packed_pair_is_what_its_manifest_says(tiny_zoo):
         pytest.param("fc1_digits_rnvp_flow", marks=pytest.mark.slow),
         pytest.param("fc1_digits_iaf_flow", marks=pytest.mark.slow),
         pytest.param("fc_mnist_rnvp_bijection", marks=[pytest.mark.slow, pytest.mark.real_data]),
+        pytest.param("fc_cifar10_rnvp_bijection", marks=[pytest.mark.slow, pytest.mark.real_data]),
     ],
 )
 def test_shipped_connection_model_is_what_its_manifest_says(name):
