@@ -103,13 +103,16 @@ def connection_card_text(entry: ConnectionEntry) -> str:
             "",
             *_table(("argument", "value"), entry.architecture.config.items()),
             "",
-            f"Worst accuracy on the path, in the mean over {entry.metrics['pairs']:.0f} pairs "
-            "of networks that it was not trained on: "
-            f"{100 * entry.metrics['train_worst_accuracy']:.2f} % of the training images, "
-            f"{100 * entry.metrics['test_worst_accuracy']:.2f} % of the test images of "
-            f"`{entry.dataset}`. Licence of the data: {entry.dataset_license}",
+            "Measured on paths between networks that it was not trained on, and between those of "
+            f"the zoo's pair `{entry.recipe}`, if it has one: the lowest accuracy and the highest "
+            f"loss, in nats per example, on `{entry.dataset}`. Licence of the data: "
+            f"{entry.dataset_license}",
             "",
-            *_on_pair(entry),
+            *_table(
+                ("paths", "train accuracy", "train loss", "test accuracy", "test loss"),
+                _worst_on_paths(entry),
+            ),
+            "",
             "## Training",
             "",
             f"On {len(entry.seeds)} networks, seeds {', '.join(map(str, entry.seeds))}, by",
@@ -129,7 +132,8 @@ def connection_card_text(entry: ConnectionEntry) -> str:
             *_table(("file", "bytes", "sha256"), [(file.path, file.size, f"`{file.sha256}`")]),
             "",
             f"Version {entry.version}. Licence of the weights: {entry.license}. "
-            f"`mc-zoo verify {entry.name}` checks the file.",
+            f"`mc-zoo verify {entry.name}` checks the file "
+            + ("and measures the pair's path again." if entry.pair_metrics else "alone."),
             "",
         ]
     )
@@ -214,15 +218,19 @@ _CARDS: dict[type[AnyEntry], Callable[[Any], str]] = {
 }
 
 
-def _on_pair(entry: ConnectionEntry) -> list[str]:
-    if not entry.pair_metrics:
-        return []
+def _worst_on_paths(entry: ConnectionEntry) -> list[tuple[str, str, str, str, str]]:
+    places = {f"mean over {entry.metrics['pairs']:.0f} pairs": entry.metrics}
+    if entry.pair_metrics:
+        places[f"the pair `{entry.recipe}`"] = entry.pair_metrics
     return [
-        f"Worst accuracy on the path between the two networks of the zoo's pair `{entry.recipe}`: "
-        f"{100 * entry.pair_metrics['train_worst_accuracy']:.2f} % of the training images, "
-        f"{100 * entry.pair_metrics['test_worst_accuracy']:.2f} % of the test images. "
-        f"`mc-zoo verify {entry.name}` measures it again.",
-        "",
+        (
+            place,
+            f"{100 * worst['train_worst_accuracy']:.2f} %",
+            f"{worst['train_worst_loss']:.4g}",
+            f"{100 * worst['test_worst_accuracy']:.2f} %",
+            f"{worst['test_worst_loss']:.4g}",
+        )
+        for place, worst in places.items()
     ]
 
 

@@ -6,7 +6,12 @@ from typing import Any, ClassVar
 
 ROLES = ("start", "end")
 METRICS = ("train_accuracy", "train_loss", "test_accuracy", "test_loss")
-CONNECTION_METRICS = ("train_worst_accuracy", "test_worst_accuracy")
+CONNECTION_METRICS = (
+    "train_worst_accuracy",
+    "train_worst_loss",
+    "test_worst_accuracy",
+    "test_worst_loss",
+)
 POPULATION_METRICS = tuple(
     f"{split}_{which}_accuracy"
     for split in ("train", "test")
@@ -117,14 +122,14 @@ class ConnectionEntry:
         seeds: Seeds of the networks that it was trained on.
         files: The one file, by the role `"connection"`.
         metrics: Number of held-out pairs, and the mean over them of the worst accuracy (a fraction)
-            on the path, on both splits.
+            and the worst loss (mean nats per example) on the path, on both splits.
         license: Licence of the weights.
         dataset_license: Licence or terms of the data.
         created: Day of the training, `YYYY-MM-DD`.
         versions: Versions of the packages that trained it.
-        pair_metrics: The worst accuracy on the path between the two networks of the zoo's own pair
-            of the recipe, on both splits, which anyone can measure again. Empty if the zoo that it
-            was packed into has no such pair.
+        pair_metrics: The worst accuracy and loss on the path between the two networks of the zoo's
+            own pair of the recipe, on both splits, which anyone can measure again. Empty if the zoo
+            that it was packed into has no such pair.
         pair_digests: SHA-256 digest of the weights of each of these two networks, by role.
     """
 

@@ -134,7 +134,7 @@ def measure(model: keras.Model, data: DataSet) -> dict[str, float]:
 def measure_connection(
     flow: Flow, start: keras.Model, end: keras.Model, data: DataSet, *, num_points: int = 9
 ) -> dict[str, float]:
-    """Worst accuracies on the path that a flow gives between two networks.
+    """Worst accuracies and losses on the path that a flow gives between two networks.
 
     Args:
         flow: The connection model.
@@ -236,8 +236,8 @@ def _compared(
 
 
 def _tolerance(metric: str, expected: float, data: DataSet) -> float:
-    split, _, kind = metric.partition("_")
-    if kind == "loss":
+    split = metric.partition("_")[0]
+    if metric.endswith("_loss"):
         return LOSS_TOLERANCE * max(expected, LOSS_SCALE)
     num_images = len(getattr(data, split)[1])
     # A little more than whole images, as fractions are rounded.

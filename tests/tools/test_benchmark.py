@@ -13,6 +13,7 @@ def run(*flags):
     return subprocess.run(command, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_the_engine_and_the_plain_loop_agree(tmp_path):
     file = tmp_path / "benchmark.json"
     result = run(

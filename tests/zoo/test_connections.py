@@ -199,7 +199,9 @@ def test_measured_again_on_the_pair_of_the_zoo(run, files, packed, tmp_path, mak
     comparisons = verify(recipe.name, zoo)
     assert {(c.role, c.metric): c.agrees for c in comparisons} == {
         ("path", "train_worst_accuracy"): True,
+        ("path", "train_worst_loss"): True,
         ("path", "test_worst_accuracy"): False,
+        ("path", "test_worst_loss"): True,
     }
     put_pair(zoo, (b, a), make_entry)
     assert verify(recipe.name, zoo) == []
