@@ -45,7 +45,25 @@ class Architecture:
 
 
 @dataclasses.dataclass(frozen=True)
-class Entry:
+class _OfOneRecipe:
+    """What entries of every kind have; each kind says what it is in its case."""
+
+    name: str
+    version: int
+    description: str
+    dataset: str
+    architecture: Architecture
+    recipe: str
+    training: Mapping[str, Any]
+    files: Mapping[str, WeightsFile]
+    license: str
+    dataset_license: str
+    created: str
+    versions: Mapping[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry(_OfOneRecipe):
     """One pair of networks that differ in their seed only.
 
     Attributes:
@@ -71,21 +89,9 @@ class Entry:
 
     section: ClassVar = "entries"
 
-    name: str
-    version: int
-    description: str
-    dataset: str
-    architecture: Architecture
-    recipe: str
-    training: Mapping[str, Any]
     commands: Mapping[str, str]
     seeds: Mapping[str, int]
-    files: Mapping[str, WeightsFile]
     metrics: Mapping[str, Mapping[str, float]]
-    license: str
-    dataset_license: str
-    created: str
-    versions: Mapping[str, str]
     notes: str = ""
 
     @property
@@ -105,7 +111,7 @@ class Entry:
 
 
 @dataclasses.dataclass(frozen=True)
-class ConnectionEntry:
+class ConnectionEntry(_OfOneRecipe):
     """A flow that connects any two networks of one recipe.
 
     Attributes:
@@ -135,22 +141,10 @@ class ConnectionEntry:
 
     section: ClassVar = "connections"
 
-    name: str
-    version: int
-    description: str
     method: str
-    dataset: str
-    architecture: Architecture
-    recipe: str
-    training: Mapping[str, Any]
     command: str
     seeds: tuple[int, ...]
-    files: Mapping[str, WeightsFile]
     metrics: Mapping[str, float]
-    license: str
-    dataset_license: str
-    created: str
-    versions: Mapping[str, str]
     pair_metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
     pair_digests: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
@@ -166,7 +160,7 @@ class ConnectionEntry:
 
 
 @dataclasses.dataclass(frozen=True)
-class PopulationEntry:
+class PopulationEntry(_OfOneRecipe):
     """Many networks that differ in their seed only.
 
     Attributes:
@@ -191,21 +185,9 @@ class PopulationEntry:
 
     section: ClassVar = "populations"
 
-    name: str
-    version: int
-    description: str
-    dataset: str
-    architecture: Architecture
-    recipe: str
-    training: Mapping[str, Any]
     command: str
     seeds: tuple[int, ...]
-    files: Mapping[str, WeightsFile]
     metrics: Mapping[str, float]
-    license: str
-    dataset_license: str
-    created: str
-    versions: Mapping[str, str]
 
     @property
     def test_accuracy(self) -> str:
