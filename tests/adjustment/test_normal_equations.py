@@ -1,5 +1,7 @@
 """Least squares from streamed Gram matrices."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -105,6 +107,25 @@ def test_rounding_to_single_precision_acts_like_a_smaller_ridge():
     np.testing.assert_allclose(exact, prior, atol=1e-4)
     errors = [np.mean(np.square(wide @ k - y)) for k in (found, expected)]
     assert errors[0] == pytest.approx(errors[1], rel=1e-6)
+
+
+def test_memory_does_not_grow_with_the_number_of_rows():
+    h, y = problem(500, 200, 5)
+
+    def peak(repeats):
+        tracemalloc.start()
+        equations = NormalEquations(np.zeros((200, 5)), 1e-4)
+        for _ in range(repeats):
+            equations.add(h, y)
+        equations.solve()
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert equations.num_rows == 500 * repeats
+        return found
+
+    few, many = peak(16), peak(400)
+    # All rows of the longer run would be 320 MB.
+    assert many < few + 1e6
 
 
 def test_what_is_not_finite_is_refused():
