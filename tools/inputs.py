@@ -56,6 +56,26 @@ def import_code(names: Iterable[str]) -> None:
                 keras.saving.get_custom_objects().setdefault(key, value)
 
 
+def population_file(text: str, *, verbose: int = 1) -> str | None:
+    """File of the networks that a flag names, by itself or by a population of the zoo.
+
+    Args:
+        text: What was given.
+        verbose: 1 shows a progress bar while downloading, 0 nothing.
+
+    Returns:
+        The file, downloaded if it was not here; `None` if `text` is neither.
+    """
+    from mc_keras.zoo.download import fetch
+    from mc_keras.zoo.manifest import manifest_of
+
+    zoo = manifest_of(None)
+    if text in zoo.populations:
+        entry = zoo.population(text)
+        return str(fetch(entry, "networks", base_urls=zoo.base_urls, verbose=verbose))
+    return text if text.endswith(".networks") else None
+
+
 def _import_file(file: pathlib.Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(file.stem, file)
     if spec is None or spec.loader is None:

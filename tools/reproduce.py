@@ -2,15 +2,15 @@
 
     mc-reproduce --table=1 --dataset=mnist
     mc-reproduce --table=2 --network=conv2fc1 --rows=linear,arc,ot
-    mc-reproduce --table=1 --dataset=cifar10 --runs=runs
+    mc-reproduce --table=1 --dataset=cifar10 --populations=runs/fc_cifar10/30-35.networks
 
 Prints the table (worst accuracy along the path, mean and standard deviation over the pairs of
 networks) and writes, to --output_dir: table.md, table.csv, table.json, table.png, the accuracies
 along the paths as curves_PAIR_SPLIT.png, and a report for each row and pair. Rows that are done are
 kept; a run that was killed goes on where it was when it is called again, and the rows may come in
-any order. The pairs are the zoo's and those that --pairs and --runs name. So that nobody waits for
-hours, table 2 is about the first training examples only, as is said below it: --fit_examples,
---train_examples and --num_points change that.
+any order. The pairs are the zoo's and those that --pairs, --runs and --populations name. So that
+nobody waits for hours, table 2 is about the first training examples only, as is said below it:
+--fit_examples, --train_examples and --num_points change that.
 
     mc-reproduce --figure=5 --network=conv2fc1
 
@@ -33,15 +33,13 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from mc_keras.tools import program
+from mc_keras.tools.table_pairs import Sources, pairs_of
 
 if TYPE_CHECKING:
-    import keras
-
     from mc_keras.reproduction import Table
+    from mc_keras.tools.table_pairs import Pairs
     from mc_keras.zoo.datasets import DataSet
     from mc_keras.zoo.recipes import Recipe
-
-    Pairs = dict[str, tuple[keras.Model, keras.Model]]
 
 _TABLE = flags.DEFINE_enum("table", None, ["1", "2"], "Which table.")
 _FIGURE = flags.DEFINE_enum("figure", None, ["5"], "Instead of --table: which figure.")
@@ -97,6 +95,12 @@ _RUNS = flags.DEFINE_string(
     None,
     "Folder of mc-train's runs: seeds that the zoo's pair has not are paired in order.",
 )
+_POPULATIONS = flags.DEFINE_list(
+    "populations",
+    [],
+    "Files of networks, as mc-train --count writes them, or populations of the zoo: their networks "
+    "are paired in order, those of the zoo's pair left out.",
+)
 _SOURCE = flags.DEFINE_string(
     "source", None, "Folder or base URL of the zoo's pair. Default: as for mc-zoo fetch."
 )
@@ -146,7 +150,7 @@ _VERBOSE = flags.DEFINE_integer(
 
 # Flags that only a study, and only a table or a figure, has a use for.
 _OF_STUDIES = ("sizes", "num_pairs", "training_epochs")
-_OF_TABLES = ("network", "small", "pairs", "runs", "source")
+_OF_TABLES = ("network", "small", "pairs", "runs", "populations", "source")
 
 
 def main(argv: Sequence[str]) -> None:
@@ -166,7 +170,8 @@ def main(argv: Sequence[str]) -> None:
     )
     recipe = get_recipe(table.pair)
     data = mc.zoo.load_data(recipe.dataset, data_dir=_DATA_DIR.value)
-    pairs = _pairs(table, data)
+    sources = Sources(_PAIRS.value, _RUNS.value, _POPULATIONS.value, _SOURCE.value)
+    pairs = pairs_of(table, data, sources, verbose=_VERBOSE.value)
     if _FIGURE.value is None:
         _reproduce_table(table, pairs, data, recipe)
     else:
@@ -322,46 +327,6 @@ def _check_networks() -> None:
             "Choose the networks: by --dataset, one of mnist, cifar10, for table 1; by --network, "
             "one of conv2fc1, fc3, vgg16, resnet20, for table 2; by either for a figure."
         )
-
-
-def _pairs(table: "Table", data: "DataSet") -> "Pairs":
-    """The zoo's pair, if it has one, and those of trained runs."""
-    import mc_keras as mc
-    from mc_keras.zoo.manifest import manifest_of
-    from mc_keras.zoo.runs import finished_runs, load_run, read_run
-
-    pairs, zoo_seeds = {}, set()
-    if table.pair in manifest_of(_SOURCE.value).entries:
-        pair = mc.zoo.load_pair(table.pair, _SOURCE.value, verbose=_VERBOSE.value)
-        pairs[table.pair] = (pair.start, pair.end)
-        zoo_seeds = set(pair.info.seeds.values())
-    folders = []
-    for words in _PAIRS.value:
-        start, colon, end = words.partition(":")
-        if not (start and colon and end):
-            raise ValueError(f"A pair is two folders, DIR_A:DIR_B, received {words!r}.")
-        folders.append((start, end))
-    if _RUNS.value is not None:
-        runs = finished_runs(_RUNS.value, table.pair)
-        rest = [runs[seed] for seed in runs if seed not in zoo_seeds]
-        folders += zip(rest[::2], rest[1::2], strict=False)
-        if len(rest) % 2:
-            print(
-                f"Left out: {rest[-1]}; there is no further run to pair it with.", file=sys.stderr
-            )
-    for start, end in folders:
-        seeds = "-".join(str(read_run(folder)["seed"]) for folder in (start, end))
-        pairs[f"seeds{seeds}"] = (
-            load_run(start, table.pair, data.train),
-            load_run(end, table.pair, data.train),
-        )
-    if not pairs:
-        raise ValueError(
-            f"The zoo has no pair {table.pair!r}, and neither --pairs nor --runs names finished "
-            f"runs of that recipe: `mc-zoo train {table.pair} --zoo=my_zoo` trains a pair, for "
-            "--source=my_zoo."
-        )
-    return pairs
 
 
 def run() -> None:

@@ -148,17 +148,12 @@ def _train_connection() -> None:
 
 def _networks(text: str) -> tuple[Sequence[int], str | None]:
     """Seeds of the networks that a flag names, and their file if it names one."""
-    from mc_keras.zoo.download import fetch
-    from mc_keras.zoo.manifest import manifest_of
+    from mc_keras.tools.inputs import population_file
     from mc_keras.zoo.populations import read_header
 
-    zoo = manifest_of(None)
-    if text in zoo.populations:
-        entry = zoo.population(text)
-        file = fetch(entry, "networks", base_urls=zoo.base_urls, verbose=_VERBOSE.value)
-        return entry.seeds, str(file)
-    if text.endswith(".networks"):
-        return read_header(text)["seeds"], text
+    file = population_file(text, verbose=_VERBOSE.value)
+    if file is not None:
+        return read_header(file)["seeds"], file
     first, _, last = text.partition("-")
     if not (first.isdigit() and last.isdigit()) or int(last) <= int(first):
         raise ValueError(

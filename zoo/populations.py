@@ -102,7 +102,7 @@ def summary(metrics: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def check_recipe(what: str, info: Mapping[str, Any], recipe: str) -> None:
-    """Raises ValueError unless networks are those that a connection model is for.
+    """Raises ValueError unless networks are of a recipe.
 
     Args:
         what: What has the networks, such as the name of their file.
@@ -112,8 +112,8 @@ def check_recipe(what: str, info: Mapping[str, Any], recipe: str) -> None:
     name = info["recipe"]["name"]
     if name != recipe:
         raise ValueError(
-            f"{what} has networks of the recipe {name!r}, the connection model is for {recipe!r}; "
-            "name a file of such networks."
+            f"{what} has networks of the recipe {name!r}, not of {recipe!r}; name a file of such "
+            "networks."
         )
 
 

@@ -10,6 +10,7 @@ import pytest
 
 import mc_keras as mc
 from mc_keras.zoo import training
+from mc_keras.zoo.population_training import train_population
 from mc_keras.zoo.populations import read_population
 
 # Several runs of `main` in one process, as TensorFlow takes seconds to load; table 1 of MNIST has
@@ -50,6 +51,9 @@ def place(tmp_path_factory):
         (copy / "card.json").write_text(json.dumps(card | {"seed": seed}))
     other = card | {"recipe": card["recipe"] | {"name": "conv_digits"}}
     (shutil.copytree(trained, folder / "conv") / "card.json").write_text(json.dumps(other))
+    for recipe, seeds in (("fc_digits", range(1, 5)), ("fc1_digits", (2, 3))):
+        file = folder / f"{recipe}.networks"
+        train_population(recipe, seeds, file, epochs=1, verbose=0)
     (folder / "empty").mkdir()
     empty = {"schema_version": 1, "base_urls": [], "entries": {}}
     (folder / "empty" / "manifest.json").write_text(json.dumps(empty))
@@ -69,6 +73,12 @@ def answers(place):
             *[*MNIST, *short, f"--pairs={runs / 'seed3'}:{runs / 'seed4'}"],
             f"--output_dir={place / 'pairs'}",
         ],
+        "population": [
+            *[*MNIST, *short, f"--populations={place / 'fc_digits.networks'}"],
+            f"--output_dir={place / 'population'}",
+        ],
+        "other population": [*MNIST, f"--populations={place / 'fc1_digits.networks'}"],
+        "no population": [*MNIST, "--populations=fc_digits"],
         "figure": [
             *["--figure=5", "--dataset=mnist", "--rows=linear+wa", "--num_points=3", "--small=60"],
             f"--output_dir={place / 'figure'}",
@@ -151,6 +161,19 @@ def test_pairs_are_taken_beside_the_zoos(answers, place):
     assert answers["pairs"][0] is None
 
 
+def test_networks_of_a_population_are_paired_but_for_the_zoos(answers, place):
+    error, _, said = answers["population"]
+    assert error is None
+    record = json.loads((place / "population" / "table.json").read_text())
+    assert list(record["provenance"]["pairs"]) == ["fc_digits", "seeds2-3"]
+    assert said.startswith(f"Left out: seed 4 of {place / 'fc_digits.networks'}; there is no")
+    networks, _ = read_population(place / "fc_digits.networks")
+    path = mc.connect(networks[1], networks[2], "arc")
+    worst = mc.evaluate_path(path, mc.zoo.load_data("digits"), 3, verbose=0).worst("test_accuracy")
+    measured = record["rows"]["arc"]["pairs"]["seeds2-3"]["test_accuracy"]
+    assert min(measured) == pytest.approx(100 * worst)
+
+
 def test_the_figure_is_about_few_and_all_examples(answers, place):
     error, printed, _ = answers["figure"]
     assert error is None
@@ -204,6 +227,8 @@ def test_a_study_trains_and_measures_each_size_once(answers, place):
         ("one folder", "A pair is two folders, DIR_A:DIR_B, received"),
         ("unfinished", "does not hold a finished run"),
         ("no networks", "`mc-zoo train fc_digits --zoo=my_zoo` trains a pair"),
+        ("other population", "has networks of the recipe 'fc1_digits', not of 'fc_digits'"),
+        ("no population", "as mc-train --count writes them, or populations of the zoo, received"),
         ("other recipe", "holds a run of the recipe 'conv_digits', not of 'fc_digits'"),
     ],
 )

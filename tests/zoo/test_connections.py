@@ -219,7 +219,7 @@ def test_altered_runs_are_refused(run, files, tmp_path):
 @pytest.mark.parametrize(
     ("info", "message"),
     [
-        ({"recipe": {"name": "fc_mnist"}}, "recipe 'fc_mnist', .* is for 'tiny_digits'"),
+        ({"recipe": {"name": "fc_mnist"}}, "recipe 'fc_mnist', not of 'tiny_digits'"),
         ({"seeds": [4, 5, 6]}, "an even number of networks, .* has 3"),
         ({"seeds": [3, 4]}, "is trained on, of the seeds 3;"),
     ],
