@@ -5,11 +5,12 @@ from typing import Literal
 import keras
 import numpy as np
 
-_PADDING = 4
-_BORDERS: dict[str, Literal["constant", "reflect"]] = {
-    "crop_flip": "constant",
-    "mirror_crop_flip": "reflect",
-}  # of numpy.pad
+# What is beyond the edge, as numpy.pad has it, and how many pixels of it.
+_BORDERS: dict[str, tuple[Literal["constant", "reflect"], int]] = {
+    "crop_flip": ("constant", 4),
+    "mirror_crop_flip": ("reflect", 4),
+    "small_mirror_crop_flip": ("reflect", 2),
+}
 
 
 class Batches(keras.utils.PyDataset):
@@ -22,7 +23,8 @@ class Batches(keras.utils.PyDataset):
         x: Images, `uint8`, shape `(n, height, width, channels)`.
         y: Labels, shape `(n,)`.
         batch_size: Images in a batch; the last one of an epoch may be smaller.
-        augmentation: `"none"`, `"crop_flip"` or `"mirror_crop_flip"`, see `Recipe`.
+        augmentation: `"none"`, `"crop_flip"`, `"mirror_crop_flip"` or
+            `"small_mirror_crop_flip"`, see `Recipe`.
         seed: Non-negative integer.
 
     Attributes:
@@ -40,8 +42,9 @@ class Batches(keras.utils.PyDataset):
     ):
         super().__init__()
         if augmentation not in ("none", *_BORDERS):
+            *names, last = ("none", *_BORDERS)
             raise ValueError(
-                "`augmentation` must be 'none', 'crop_flip' or 'mirror_crop_flip'. "
+                f"`augmentation` must be {', '.join(map(repr, names))} or {last!r}. "
                 f"Received: {augmentation!r}"
             )
         self._x, self._y = x, y
@@ -69,12 +72,15 @@ class Batches(keras.utils.PyDataset):
         if self._augmentation != "none":
             # From 1: [seed, epoch, 0] would be the stream [seed, epoch] of the epoch's order.
             rng = np.random.default_rng([self._seed, self._epoch, index + 1])
-            x = crop_flip(x, rng, _BORDERS[self._augmentation])
+            x = crop_flip(x, rng, *_BORDERS[self._augmentation])
         return x, self._y[rows]
 
 
 def crop_flip(
-    images: np.ndarray, rng: np.random.Generator, borders: Literal["constant", "reflect"]
+    images: np.ndarray,
+    rng: np.random.Generator,
+    borders: Literal["constant", "reflect"],
+    padding: int,
 ) -> np.ndarray:
     """Cuts each image at a random place out of itself with borders; mirrors half of them.
 
@@ -82,14 +88,15 @@ def crop_flip(
         images: Shape `(n, height, width, channels)`.
         rng: Source of randomness.
         borders: `"constant"`: black; `"reflect"`: the image mirrored at its edge.
+        padding: Width of the borders in pixels.
 
     Returns:
         Array of the same shape and dtype.
     """
     count, height, width, _ = images.shape
-    width_of_borders = (_PADDING, _PADDING)
+    width_of_borders = (padding, padding)
     padded = np.pad(images, ((0, 0), width_of_borders, width_of_borders, (0, 0)), mode=borders)
-    top, left = rng.integers(0, 2 * _PADDING + 1, size=(2, count, 1))
+    top, left = rng.integers(0, 2 * padding + 1, size=(2, count, 1))
     rows = top + np.arange(height)
     columns = left + np.arange(width)
     mirrored = rng.random(count) < 0.5

@@ -76,7 +76,7 @@ RECIPES = {
             method="rnvp_bijection",
             num_blocks=6,
             hidden=(128, 128),
-            epochs=5,
+            epochs=15,
             batch_size=512,
             learning_rate=1e-3,
         ),

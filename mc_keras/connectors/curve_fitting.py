@@ -30,8 +30,8 @@ class CurveFitting(Connector):
         num_strata: See `CurveModel`.
         optimizer: `"adam"`, whose learning rate rises in the first twentieth of the steps and falls
             to zero along a cosine; or `"sgd"`, the paper's: momentum 0.9 and a `GaripovSchedule`.
-        augmentation: How images are changed anew in each epoch: `"none"`, or `"crop_flip"` or
-            `"mirror_crop_flip"`, as recipes of the zoo have it.
+        augmentation: How images are changed anew in each epoch: `"none"`, or `"crop_flip"`,
+            `"mirror_crop_flip"` or `"small_mirror_crop_flip"`, as recipes of the zoo have it.
 
     Raises:
         ValueError: If a number is out of range, there is no such optimizer or augmentation, or an
@@ -53,7 +53,9 @@ class CurveFitting(Connector):
         weight_decay: float = 0.0,
         num_strata: int = 16,
         optimizer: Literal["adam", "sgd"] = "adam",
-        augmentation: Literal["none", "crop_flip", "mirror_crop_flip"] = "none",
+        augmentation: Literal[
+            "none", "crop_flip", "mirror_crop_flip", "small_mirror_crop_flip"
+        ] = "none",
     ):
         if epochs < 1 or batch_size < 1 or learning_rate <= 0:
             raise ValueError(

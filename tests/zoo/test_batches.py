@@ -52,33 +52,41 @@ def test_augmentation_depends_on_seed_epoch_and_batch_only():
     assert (same_image[0][0] != before).any()
 
 
-@pytest.mark.parametrize("borders", ["constant", "reflect"])
-def test_crops_are_windows_of_the_padded_image_mirrored_half_of_the_time(borders):
+@pytest.mark.parametrize(("borders", "padding"), [("constant", 4), ("reflect", 4), ("reflect", 2)])
+def test_crops_are_windows_of_the_padded_image_mirrored_half_of_the_time(borders, padding):
     x, _ = numbered(1, 9, 10)
-    padded = np.pad(x[0], ((4, 4), (4, 4), (0, 0)), mode=borders)
+    sides = (padding, padding)
+    padded = np.pad(x[0], (sides, sides, (0, 0)), mode=borders)
     windows = {}
-    for top in range(9):
-        for left in range(9):
+    places = 2 * padding + 1
+    for top in range(places):
+        for left in range(places):
             window = padded[top : top + 9, left : left + 10]
             windows[window.tobytes()] = (top, left, False)
             windows[window[:, ::-1].tobytes()] = (top, left, True)
-    assert len(windows) == 2 * 9 * 9
-    crops = crop_flip(x.repeat(4000, 0), np.random.default_rng(0), borders)
+    assert len(windows) == 2 * places**2
+    crops = crop_flip(x.repeat(4000, 0), np.random.default_rng(0), borders, padding)
     assert crops.shape == (4000, 9, 10, 3)
     assert crops.dtype == np.uint8
     found = [windows[crop.tobytes()] for crop in crops]  # a KeyError is a crop that cannot be
-    assert len(set(found)) == 2 * 9 * 9
+    assert len(set(found)) == 2 * places**2
     assert np.mean([mirrored for *_, mirrored in found]) == pytest.approx(0.5, abs=0.05)
 
 
-def test_borders_are_black_or_mirrored():
-    x = np.full((1, 8, 8, 1), 9, "uint8")
-    for augmentation, blackest in (("crop_flip", 0), ("mirror_crop_flip", 9)):
-        batches = Batches(x.repeat(50, 0), np.zeros(50), batch_size=50, augmentation=augmentation)
-        assert batches[0][0].min() == blackest
+@pytest.mark.parametrize(
+    ("augmentation", "blackest", "widest"),
+    [("crop_flip", 0, 4), ("mirror_crop_flip", 1, 4), ("small_mirror_crop_flip", 1, 2)],
+)
+def test_borders_are_black_or_mirrored(augmentation, blackest, widest):
+    x = np.tile(np.arange(1, 21, dtype="uint8")[:, None, None], (1, 20, 1))[None]
+    batches = Batches(x.repeat(90, 0), np.zeros(90), batch_size=90, augmentation=augmentation)
+    images = batches[0][0]
+    assert images.min() == blackest
+    middles = images[:, 10, 10, 0].astype(int)  # 11 where nothing is moved
+    assert set(middles) == set(range(11 - widest, 12 + widest))
 
 
 def test_unknown_augmentation():
     x, y = numbered(3)
-    with pytest.raises(ValueError, match="or 'mirror_crop_flip'. Received: 'flip'"):
+    with pytest.raises(ValueError, match="or 'small_mirror_crop_flip'. Received: 'flip'"):
         Batches(x, y, batch_size=2, augmentation="flip")

@@ -3,9 +3,11 @@
 import dataclasses
 import inspect
 
+import numpy as np
 import pytest
 
 from mc_keras.zoo import architectures
+from mc_keras.zoo.batches import Batches
 from mc_keras.zoo.recipes import RECIPES, get_recipe
 
 SHAPES = {"digits": (8, 8, 1), "mnist": (28, 28, 1), "cifar10": (32, 32, 3)}
@@ -24,7 +26,9 @@ def test_recipe_builds_its_network(name):
 def test_numbers_of_a_recipe_make_sense(name):
     recipe = RECIPES[name]
     assert recipe.optimizer in {"sgd", "adam"}
-    assert recipe.augmentation in {"none", "crop_flip", "mirror_crop_flip"}
+    Batches(
+        np.zeros((2, 8, 8, 1), "uint8"), np.zeros(2), batch_size=2, augmentation=recipe.augmentation
+    )
     assert recipe.epochs >= 1
     assert recipe.batch_size >= 1
     assert 0 < recipe.learning_rate < 1
