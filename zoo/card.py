@@ -1,6 +1,6 @@
 """The card of an entry: its README.md, made from the manifest so that the two cannot differ."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from mc_keras.zoo.entries import ROLES, AnyEntry, ConnectionEntry, Entry, PopulationEntry
@@ -13,40 +13,23 @@ def card_of(entry: AnyEntry) -> str:
 
 def card_text(entry: Entry) -> str:
     """The Markdown text of a pair's card."""
-    return "\n".join(
-        [
-            f"# {entry.name}",
-            "",
-            entry.description,
-            "",
-            *(["", entry.notes, ""] if entry.notes else []),
-            "```python",
-            "import mc_keras as mc",
-            "",
+    return _card(
+        entry,
+        use=[
             f'pair = mc.zoo.load_pair("{entry.name}")  # pair.start, pair.end: keras.Model',
             f'data = mc.zoo.load_data("{entry.dataset}")  # data.train, data.test: (x, y)',
-            "```",
-            "",
-            "## Networks",
-            "",
-            f"Architecture `{entry.architecture.builder}`, images of shape "
-            f"{tuple(entry.architecture.input_shape)}, {entry.architecture.num_classes} classes.",
-            "",
-            *_table(("argument", "value"), entry.architecture.config.items()),
-            "",
+        ],
+        networks=["## Networks", "", f"Architecture {_architecture(entry)}"],
+        measured=[
             "Measured on the stored weights; the loss is in nats per example.",
             "",
             *_table(
                 ("end", "seed", "train accuracy", "train loss", "test accuracy", "test loss"),
                 [(role, entry.seeds[role], *_measured(entry, role)) for role in ROLES],
             ),
-            "",
-            "## Data",
-            "",
-            f"`{entry.dataset}`, its training and test splits. Licence: {entry.dataset_license}",
-            "",
-            "## Training",
-            "",
+            *_data(entry),
+        ],
+        training=[
             f"Recipe `{entry.recipe}`; the ends differ in their seed only. Trained by",
             "",
             "```",
@@ -58,51 +41,26 @@ def card_text(entry: Entry) -> str:
             "```",
             f"mc-zoo train {entry.recipe} --zoo=my_zoo",
             "```",
-            "",
-            *_table(("setting", "value"), entry.training.items()),
-            "",
-            f"Made on {entry.created} with "
-            + ", ".join(f"{name} {version}" for name, version in entry.versions.items())
-            + ".",
-            "",
-            "## Files",
-            "",
-            *_table(
-                ("file", "bytes", "sha256"),
-                [(f.path, f.size, f"`{f.sha256}`") for f in entry.files.values()],
-            ),
-            "",
-            f"Version {entry.version}. Licence of the weights: {entry.license}. "
-            f"`mc-zoo verify {entry.name}` checks all of this.",
-            "",
-        ]
+        ],
+        notes=entry.notes,
     )
 
 
 def connection_card_text(entry: ConnectionEntry) -> str:
     """The Markdown text of a connection model's card."""
-    file = entry.files["connection"]
-    return "\n".join(
-        [
-            f"# {entry.name}",
-            "",
-            entry.description,
-            "",
-            "```python",
-            "import mc_keras as mc",
-            "",
+    return _card(
+        entry,
+        use=[
             f'path = mc.connect(a, b, method="{entry.method}")  # a, b: networks of the recipe',
             f'flow = mc.zoo.load_connection("{entry.name}")  # the flow itself, a keras.Model',
-            "```",
-            "",
+        ],
+        networks=[
             "## Networks that it connects",
             "",
             f"Any two of the recipe `{entry.recipe}`, units in any order: architecture "
-            f"`{entry.architecture.builder}`, images of shape "
-            f"{tuple(entry.architecture.input_shape)}, {entry.architecture.num_classes} classes.",
-            "",
-            *_table(("argument", "value"), entry.architecture.config.items()),
-            "",
+            f"{_architecture(entry)}",
+        ],
+        measured=[
             "Measured on paths between networks that it was not trained on, and between those of "
             f"the zoo's pair `{entry.recipe}`, if it has one: the lowest accuracy and the highest "
             f"loss, in nats per example, on `{entry.dataset}`. Licence of the data: "
@@ -112,57 +70,34 @@ def connection_card_text(entry: ConnectionEntry) -> str:
                 ("paths", "train accuracy", "train loss", "test accuracy", "test loss"),
                 _worst_on_paths(entry),
             ),
-            "",
-            "## Training",
-            "",
+        ],
+        training=[
             f"On {len(entry.seeds)} networks, seeds {', '.join(map(str, entry.seeds))}, by",
             "",
             "```",
             entry.command,
             "```",
-            "",
-            *_table(("setting", "value"), entry.training.items()),
-            "",
-            f"Made on {entry.created} with "
-            + ", ".join(f"{name} {version}" for name, version in entry.versions.items())
-            + ".",
-            "",
-            "## File",
-            "",
-            *_table(("file", "bytes", "sha256"), [(file.path, file.size, f"`{file.sha256}`")]),
-            "",
-            f"Version {entry.version}. Licence of the weights: {entry.license}. "
-            f"`mc-zoo verify {entry.name}` checks the file "
-            + ("and measures the pair's path again." if entry.pair_metrics else "alone."),
-            "",
-        ]
+        ],
+        verified="the file and measures the pair's path again."
+        if entry.pair_metrics
+        else "the file alone.",
     )
 
 
 def population_card_text(entry: PopulationEntry) -> str:
     """The Markdown text of a population's card."""
-    file = entry.files["networks"]
-    return "\n".join(
-        [
-            f"# {entry.name}",
-            "",
-            entry.description,
-            "",
-            "```python",
-            "import mc_keras as mc",
-            "",
+    return _card(
+        entry,
+        use=[
             f'networks, info = mc.zoo.load_population("{entry.name}")  # of info["seeds"]',
             f'data = mc.zoo.load_data("{entry.dataset}")  # data.train, data.test: (x, y)',
-            "```",
-            "",
+        ],
+        networks=[
             "## Networks",
             "",
-            f"{entry.metrics['networks']:.0f} networks of the architecture "
-            f"`{entry.architecture.builder}`, images of shape "
-            f"{tuple(entry.architecture.input_shape)}, {entry.architecture.num_classes} classes.",
-            "",
-            *_table(("argument", "value"), entry.architecture.config.items()),
-            "",
+            f"{entry.metrics['networks']:.0f} networks of the architecture {_architecture(entry)}",
+        ],
+        measured=[
             "Their accuracies, measured on the stored weights:",
             "",
             *_table(
@@ -178,13 +113,9 @@ def population_card_text(entry: PopulationEntry) -> str:
                     for split in ("train", "test")
                 ],
             ),
-            "",
-            "## Data",
-            "",
-            f"`{entry.dataset}`, its training and test splits. Licence: {entry.dataset_license}",
-            "",
-            "## Training",
-            "",
+            *_data(entry),
+        ],
+        training=[
             f"Recipe `{entry.recipe}`; the networks differ in their seed only, {entry.seeds[0]} to "
             f"{entry.seeds[-1]}. Trained, and packed as here, by",
             "",
@@ -193,21 +124,7 @@ def population_card_text(entry: PopulationEntry) -> str:
             "```",
             "",
             "which makes their like where no place has the file.",
-            "",
-            *_table(("setting", "value"), entry.training.items()),
-            "",
-            f"Made on {entry.created} with "
-            + ", ".join(f"{name} {version}" for name, version in entry.versions.items())
-            + ".",
-            "",
-            "## File",
-            "",
-            *_table(("file", "bytes", "sha256"), [(file.path, file.size, f"`{file.sha256}`")]),
-            "",
-            f"Version {entry.version}. Licence of the weights: {entry.license}. "
-            f"`mc-zoo verify {entry.name}` checks all of this.",
-            "",
-        ]
+        ],
     )
 
 
@@ -216,6 +133,76 @@ _CARDS: dict[type[AnyEntry], Callable[[Any], str]] = {
     ConnectionEntry: connection_card_text,
     PopulationEntry: population_card_text,
 }
+
+
+def _card(
+    entry: AnyEntry,
+    *,
+    use: Sequence[str],
+    networks: Sequence[str],
+    measured: Sequence[str],
+    training: Sequence[str],
+    notes: str = "",
+    verified: str = "all of this.",
+) -> str:
+    """What the cards of all kinds have, around the lines that are of one kind."""
+    made_with = ", ".join(f"{name} {version}" for name, version in entry.versions.items())
+    return "\n".join(
+        [
+            f"# {entry.name}",
+            "",
+            entry.description,
+            "",
+            *(["", notes, ""] if notes else []),
+            "```python",
+            "import mc_keras as mc",
+            "",
+            *use,
+            "```",
+            "",
+            *networks,
+            "",
+            *_table(("argument", "value"), entry.architecture.config.items()),
+            "",
+            *measured,
+            "",
+            "## Training",
+            "",
+            *training,
+            "",
+            *_table(("setting", "value"), entry.training.items()),
+            "",
+            f"Made on {entry.created} with {made_with}.",
+            "",
+            "## Files" if len(entry.files) > 1 else "## File",
+            "",
+            *_table(
+                ("file", "bytes", "sha256"),
+                [(f.path, f.size, f"`{f.sha256}`") for f in entry.files.values()],
+            ),
+            "",
+            f"Version {entry.version}. Licence of the weights: {entry.license}. "
+            f"`mc-zoo verify {entry.name}` checks {verified}",
+            "",
+        ]
+    )
+
+
+def _architecture(entry: AnyEntry) -> str:
+    network = entry.architecture
+    return (
+        f"`{network.builder}`, images of shape {tuple(network.input_shape)}, "
+        f"{network.num_classes} classes."
+    )
+
+
+def _data(entry: AnyEntry) -> list[str]:
+    return [
+        "",
+        "## Data",
+        "",
+        f"`{entry.dataset}`, its training and test splits. Licence: {entry.dataset_license}",
+    ]
 
 
 def _worst_on_paths(entry: ConnectionEntry) -> list[tuple[str, str, str, str, str]]:

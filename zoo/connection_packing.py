@@ -18,14 +18,19 @@ from mc_keras.zoo.connections import read_connection
 from mc_keras.zoo.datasets import DataSet, load_data
 from mc_keras.zoo.entries import (
     CONNECTION_METRICS,
-    Architecture,
     ConnectionEntry,
     WeightsFile,
 )
 from mc_keras.zoo.manifest import CARD_NAME, Manifest, check_place, manifest_in, put_entry
 from mc_keras.zoo.packing import DATASET_LICENSES
 from mc_keras.zoo.pairs import load_pair
-from mc_keras.zoo.populations import Population, check_held_out, check_recipe, read_population
+from mc_keras.zoo.populations import (
+    Population,
+    architecture_of_population,
+    check_held_out,
+    check_recipe,
+    read_population,
+)
 from mc_keras.zoo.training import CARD_FILE
 from mc_keras.zoo.verification import measure_connection
 from mc_keras.zoo.weight_files import write_model
@@ -141,7 +146,6 @@ def _entry(
     description: str | None,
 ) -> ConnectionEntry:
     networks, connection = card["networks"], card["connection"]
-    info = pairs.info
     files = {"connection": record}
     default = f"Connects any two {networks['name']} networks, by the method {connection['method']}."
     return ConnectionEntry(
@@ -150,12 +154,7 @@ def _entry(
         description=description or (old.description if old else default),
         method=connection["method"],
         dataset=networks["dataset"],
-        architecture=Architecture(
-            networks["architecture"],
-            tuple(info["input_shape"]),
-            info["num_classes"],
-            networks["config"],
-        ),
+        architecture=architecture_of_population(pairs.info),
         recipe=networks["name"],
         training={
             key: value for key, value in connection.items() if key not in ("networks", "method")

@@ -8,10 +8,10 @@ from typing import Any
 
 from mc_keras.storage import atomic_folder, sha256_of_file
 from mc_keras.zoo.card import population_card_text
-from mc_keras.zoo.entries import Architecture, PopulationEntry, WeightsFile
+from mc_keras.zoo.entries import PopulationEntry, WeightsFile
 from mc_keras.zoo.manifest import CARD_NAME, check_place, manifest_in, put_entry
 from mc_keras.zoo.packing import DATASET_LICENSES
-from mc_keras.zoo.populations import read_header, summary
+from mc_keras.zoo.populations import architecture_of_population, read_header, summary
 from mc_keras.zoo.recipes import RECIPES
 
 
@@ -80,12 +80,7 @@ def _entry(
         version=before.version + (files != before.files) if before else 1,
         description=description or (before.description if before else default),
         dataset=recipe["dataset"],
-        architecture=Architecture(
-            recipe["architecture"],
-            tuple(header["input_shape"]),
-            header["num_classes"],
-            recipe["config"],
-        ),
+        architecture=architecture_of_population(header),
         recipe=recipe["name"],
         training={key: value for key, value in recipe.items() if key not in elsewhere},
         command=_command(recipe, seeds),

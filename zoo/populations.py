@@ -12,6 +12,7 @@ from mc_keras import storage
 from mc_keras.weight_space import clone
 from mc_keras.zoo import download
 from mc_keras.zoo.architectures import build
+from mc_keras.zoo.entries import Architecture
 from mc_keras.zoo.manifest import manifest_of
 
 FORMAT = "mc_keras.population"
@@ -71,6 +72,17 @@ def read_population(file: str | os.PathLike[str]) -> Population:
         networks.append(clone(network))
         networks[-1].set_weights([stack[index].astype("float32") for stack in stacks])
     return Population(networks, header)
+
+
+def architecture_of_population(header: Mapping[str, Any]) -> Architecture:
+    """The architecture of the networks of a file, from what `read_header` says of them."""
+    recipe = header["recipe"]
+    return Architecture(
+        recipe["architecture"],
+        tuple(header["input_shape"]),
+        header["num_classes"],
+        recipe["config"],
+    )
 
 
 def read_header(file: str | os.PathLike[str]) -> dict[str, Any]:
