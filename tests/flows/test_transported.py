@@ -201,3 +201,13 @@ def test_the_provenance_tells_one_training_from_another(population, tmp_path):
         if entry.method == "rnvp_flow"
     }
     assert LearnedConnection(model="none.keras").get_config()["sha256"] is None
+
+
+@pytest.mark.parametrize("name", sorted(manifest.load_manifest().connections))
+def test_shipped_flows_lead_there_and_back(name):
+    entry = manifest.load_manifest().connection(name)
+    pair = mc.zoo.load_pair(entry.recipe)
+    flow = mc.zoo.load_connection(name)
+    rows = mc.flows.population_rows([pair.start, pair.end]).reshape(-1, flow.size)[::8]
+    back = flow.inverse(flow.forward(rows))
+    np.testing.assert_allclose(back, rows, atol=1e-4)
