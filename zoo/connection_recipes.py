@@ -3,6 +3,8 @@
 import dataclasses
 import difflib
 
+from mc_keras.flows import METHODS
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ConnectionRecipe:
@@ -21,6 +23,9 @@ class ConnectionRecipe:
             middle alone, as the paper has it, the accuracy elsewhere may be lower.
         period: Epochs between two measurements of the worst point (bijection).
         seed: Of everything random.
+
+    Raises:
+        ValueError: If there is no such method.
     """
 
     networks: str
@@ -33,6 +38,12 @@ class ConnectionRecipe:
     position: float | None = None
     period: int = 1
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise ValueError(
+                f"There is no learned method {self.method!r}; there are {', '.join(METHODS)}."
+            )
 
     @property
     def name(self) -> str:

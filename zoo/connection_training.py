@@ -154,13 +154,17 @@ def _train(job: _Job) -> dict[str, Any]:
             if file is card_file:
                 return card
     storage.write_json(run_file, run)
-    flow = new_flow(job.recipe, job.networks)
     fit = _fit_bijection if job.recipe.method.endswith("_bijection") else _fit_likelihood
     unfinished = [run_file, folder / CHECKPOINT_FILE, folder / BEST_FILE]
     try:
+        flow = new_flow(job.recipe, job.networks)
         seconds = fit(flow, job)
     except Diverged:
         _remove(unfinished)
+        raise
+    except Exception:
+        if not (folder / CHECKPOINT_FILE).exists():
+            run_file.unlink()  # nothing was learned: another run may begin here
         raise
     with storage.atomic_write(folder / CONNECTION_FILE) as temporary:
         flow.save(temporary)

@@ -1,12 +1,13 @@
 """A connection learned once for all networks of a kind: the arc in the latents of a flow."""
 
+import difflib
 import os
 from typing import Any
 
 import keras
 
 from mc_keras.connectors.base import Connector, Job
-from mc_keras.flows import Flow, TransportedPath, check_fits, rows_layout
+from mc_keras.flows import METHODS, Flow, TransportedPath, check_fits, rows_layout
 from mc_keras.storage import fingerprint, sha256_of_file
 from mc_keras.weight_space import WeightSpace
 
@@ -22,11 +23,30 @@ class LearnedConnection(Connector):
         model: A flow; a `.keras` file that holds one; or the name of a method, `"rnvp_bijection"`,
             `"rnvp_flow"` or `"iaf_flow"`, for the zoo's connection model that fits the networks.
 
+    Raises:
+        TypeError: If `model` is something else.
+        ValueError: If there is no such method.
+
     Reference:
         Anokhin and Yarotsky, 2020, section 3.3.
     """
 
-    def __init__(self, *, model: Flow | str = "rnvp_bijection"):
+    def __init__(self, *, model: Flow | str | os.PathLike[str] = "rnvp_bijection"):
+        if not isinstance(model, Flow):
+            if not isinstance(model, str | os.PathLike):
+                raise TypeError(
+                    "LearnedConnection takes a flow, a .keras file that holds one, or the name of "
+                    f"a method, received {type(model).__name__}."
+                )
+            model = os.fspath(model)
+            if not model.endswith(".keras") and model not in METHODS:
+                nearest = difflib.get_close_matches(model, METHODS, n=1)
+                hint = f"did you mean {nearest[0]!r}? " if nearest else ""
+                raise ValueError(
+                    f"There is no learned method {model!r}: {hint}There are "
+                    f"{', '.join(METHODS)}. A connection model of the zoo is passed as "
+                    "model=mc.zoo.load_connection(name), one of your own as its .keras file."
+                )
         self.model = model
 
     @property

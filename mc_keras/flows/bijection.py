@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from mc_keras.flows.flow import Flow
+from mc_keras.flows.flow import Flow, checked_flow
 from mc_keras.flows.networks import check_fits
 from mc_keras.flows.rows import population_rows, rows_layout, unpack
 from mc_keras.weight_space import WeightSpace, check_same_architecture, clone
@@ -24,8 +24,9 @@ class BijectionModel(keras.Model):
     In inference (`evaluate`, `predict`, validation) the model is the network at `position` on the
     path between the two networks of the held-out pair number `pair`, units matched in their order.
 
-    `fit` resumes exactly with `keras.callbacks.BackupAndRestore`. What is saved in the end is the
-    flow: `model.flow.save("connection.keras")`.
+    `fit` resumes exactly with `keras.callbacks.BackupAndRestore` where the batches are the same:
+    `fit(shuffle=False)`, or `keras.utils.set_random_seed` before it. What is saved is the flow,
+    `model.flow.save("connection.keras")`; `ModelCheckpoint` takes `save_weights_only=True`.
 
     Args:
         flow: The flow; `fit` changes it. Call its `adapt` first.
@@ -34,11 +35,11 @@ class BijectionModel(keras.Model):
             two of the population if not given.
         position: Where on the paths the loss is taken: `t` in (0, 1), or `None` to draw it
             uniformly for each batch. The paths are worst in the middle.
-        seed: Seed of all draws.
+        seed: Seed of the networks, the orders of their units and the positions that are drawn.
         **kwargs: `name` and other arguments of `keras.Model`.
 
     Raises:
-        TypeError: If the networks are not Keras models.
+        TypeError: If `flow` is no flow, or the networks are not Keras models.
         ValueError: If there are fewer than two, they differ, hold NaN, or do not fit the flow.
 
     Reference:
@@ -55,7 +56,8 @@ class BijectionModel(keras.Model):
         seed: int = 0,
         **kwargs: Any,
     ):
-        super().__init__(**kwargs)
+        super().__init__(**{"dtype": "float32", **kwargs})
+        checked_flow(flow)
         if position is not None and not 0 < position < 1:
             raise ValueError(f"The position must be inside (0, 1) or None, received {position}.")
         held_out = list(held_out) or list(networks)[:2]
@@ -130,19 +132,31 @@ class BijectionModel(keras.Model):
         a, b = tf.split(latents, 2)
         angle = t * (math.pi / 2)
         rows = self.flow.inverse(tf.cos(angle) * a + tf.sin(angle) * b)
-        arrays = unpack(rows, self._axes, [v.shape for v in self._space.variables])
+        variables = self._space.variables
+        arrays = unpack(rows, self._axes, [v.shape for v in variables])
         for index, values in population.others.items():
             arrays[index] = (1 - t) * values[first] + t * values[second]
-        return self._space([arrays[i] for i in range(len(arrays))], x)
+        return self._space([keras.ops.cast(arrays[i], v.dtype) for i, v in enumerate(variables)], x)
+
+    def get_config(self) -> dict[str, Any]:
+        """There is none: the networks are not a part of what is saved.
+
+        Raises:
+            NotImplementedError: Always, with what to save instead.
+        """
+        raise NotImplementedError(
+            "A BijectionModel holds networks and is not saved as a whole: save its flow, "
+            'model.flow.save("connection.keras"), or its weights, ModelCheckpoint(file, '
+            "save_weights_only=True)."
+        )
 
     def _draw(self) -> tuple[Any, Any, Any, Any]:
         """Numbers of two networks, an order of the second one's units, and a position."""
         import tensorflow as tf
 
         def seed(purpose: int) -> Any:
-            return tf.stack(
-                [tf.constant(4 * self.seed + purpose), tf.convert_to_tensor(self._step)]
-            )
+            number = (4 * self.seed + purpose) % 2**31
+            return tf.stack([tf.constant(number, "int32"), tf.convert_to_tensor(self._step)])
 
         count, units = self._population.stack.shape[:2]
         pair = tf.random.experimental.stateless_shuffle(tf.range(count), seed(0))[:2]
@@ -162,12 +176,12 @@ class _Population:
     def __init__(self, networks: Sequence[keras.Model]):
         import tensorflow as tf
 
-        self.stack = tf.constant(population_rows(networks))
+        self.stack = tf.constant(population_rows(networks), "float32")
         spaces = [WeightSpace(network) for network in networks]
         inside = {index for index, _ in rows_layout(spaces[0]).axes}
         points = [space.read() for space in spaces]
         self.others = {
-            index: tf.constant(np.stack([point[index] for point in points]))
+            index: tf.constant(np.stack([point[index] for point in points]), "float32")
             for index in range(len(points[0]))
             if index not in inside
         }

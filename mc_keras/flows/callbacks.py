@@ -21,9 +21,10 @@ class WorstPoint(keras.callbacks.Callback):
 
     Args:
         x: Inputs of the networks.
-        y: Integer labels.
+        y: Integer labels, one for each input.
         positions: Where on the paths to measure.
-        period: Measure after every so many epochs; between, the last value is reported.
+        period: Measure after every so many epochs, and after the first of a resumed training;
+            between, the last value is reported.
         batch_size: Examples at once.
         paths: The model that has the held-out pairs, of the flow that is trained; the model that
             is trained if not given.
@@ -32,6 +33,8 @@ class WorstPoint(keras.callbacks.Callback):
         history: Epoch, and for each pair the worst accuracy, for every measurement.
 
     Raises:
+        ValueError: If there is not one integer label for each input, no position or no period; from
+            `fit`, if the networks have not one output for each class, or `paths` has another flow.
         TypeError: From `fit`, if the model has no paths and none were given.
     """
 
@@ -46,7 +49,18 @@ class WorstPoint(keras.callbacks.Callback):
         paths: BijectionModel | None = None,
     ):
         super().__init__()
-        self._x, self._y = x, np.ravel(y)
+        labels = np.ravel(y)
+        if len(labels) != len(x) or labels.dtype.kind not in "iu":
+            raise ValueError(
+                "WorstPoint measures accuracy by one integer label for each input, received "
+                f"{len(x)} inputs and labels of shape {np.shape(y)} and dtype {labels.dtype}."
+            )
+        if period < 1 or not len(positions):
+            raise ValueError(
+                "WorstPoint needs a period of at least one epoch and at least one position, "
+                f"received period={period}, positions={tuple(positions)}."
+            )
+        self._x, self._y = x, labels
         self._positions = tuple(positions)
         self._period = period
         self._batch_size = batch_size
@@ -60,6 +74,11 @@ class WorstPoint(keras.callbacks.Callback):
             raise TypeError(
                 f"WorstPoint follows a BijectionModel, received a {type(model).__name__}: pass "
                 "paths=BijectionModel(flow, networks, held_out) of the same flow."
+            )
+        if model.flow is not getattr(self.model, "flow", model.flow):
+            raise ValueError(
+                "WorstPoint follows the flow that is trained, received paths of another one: make "
+                "paths=BijectionModel(flow, ...) of the flow that fit trains."
             )
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -80,6 +99,11 @@ class WorstPoint(keras.callbacks.Callback):
             for position in self._positions:
                 model.position = position
                 outputs = model.predict(self._x, batch_size=self._batch_size, verbose=0)
+                if outputs.ndim != 2 or outputs.shape[1] < 2:
+                    raise ValueError(
+                        "WorstPoint measures the accuracy of networks with one output for each "
+                        f"class, two or more; these have outputs of shape {outputs.shape[1:]}."
+                    )
                 accuracies.append(np.mean(outputs.argmax(-1) == self._y))
             worst.append(float(min(accuracies)))
         model.pair, model.position = before
@@ -102,6 +126,7 @@ class StopOnDivergence(keras.callbacks.Callback):
         advice: What to try, a sentence at the end of the error.
 
     Raises:
+        ValueError: If `file` is no `.keras` file.
         Diverged: From `fit`, a ValueError, with the step and what to try.
         OSError: From `fit`, if the file cannot be written.
     """
@@ -114,9 +139,13 @@ class StopOnDivergence(keras.callbacks.Callback):
         "optimizer) or a smaller max_log_scale of the flow.",
     ):
         super().__init__()
+        if file is not None and not os.fspath(file).endswith(".keras"):
+            raise ValueError(
+                f"A flow is written to a .keras file, received file={os.fspath(file)!r}."
+            )
         self._file = file
         self._advice = advice
-        self._good: list[np.ndarray] | None = None
+        self._good: tuple[list[np.ndarray], list[np.ndarray]] | None = None
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Forget an earlier training."""
@@ -127,7 +156,7 @@ class StopOnDivergence(keras.callbacks.Callback):
         self._epoch = epoch
         # Not when the training begins: callbacks further on restore those of an interrupted run.
         if self._good is None:
-            self._good, self._good_epoch = self.model.get_weights(), epoch
+            self._good, self._good_epoch = self._present(), epoch
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Stop if the loss is not finite."""
@@ -136,13 +165,23 @@ class StopOnDivergence(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Keep the weights; stop if they are not finite."""
-        weights = self.model.get_weights()
-        if not all(np.isfinite(array).all() for array in weights):
+        present = self._present()
+        if not all(np.isfinite(array).all() for array in present[0]):
             self._stop(f"its weights are not finite after the last step of epoch {epoch + 1}")
-        self._good, self._good_epoch = weights, epoch + 1
+        self._good, self._good_epoch = present, epoch + 1
+
+    def _present(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Weights, and what the optimizer has gathered: its moments would spoil them again."""
+        optimizer = self.model.optimizer
+        if not optimizer.built:
+            optimizer.build(self.model.trainable_variables)
+        return self.model.get_weights(), [v.numpy() for v in optimizer.variables]
 
     def _stop(self, problem: str) -> None:
-        self.model.set_weights(self._good)
+        weights, gathered = self._good or self._present()
+        self.model.set_weights(weights)
+        for variable, array in zip(self.model.optimizer.variables, gathered, strict=True):
+            variable.assign(array)
         kept = ""
         if self._file is not None:
             with atomic_write(self._file) as temporary:

@@ -35,7 +35,7 @@ class CouplingNetwork(keras.layers.Layer):
         ]
 
     def _dense(self, units: int, **kwargs: Any) -> keras.layers.Dense:
-        return keras.layers.Dense(units, **kwargs)
+        return keras.layers.Dense(units, dtype=self.dtype_policy, **kwargs)
 
     def build(self, input_shape: Sequence[Any]) -> None:
         """Make the weights."""
@@ -74,7 +74,7 @@ class AutoregressiveNetwork(CouplingNetwork):
     """
 
     def _dense(self, units: int, **kwargs: Any) -> "MaskedDense":
-        return MaskedDense(units, **kwargs)
+        return MaskedDense(units, dtype=self.dtype_policy, **kwargs)
 
     def build(self, input_shape: Sequence[Any]) -> None:
         """Make the weights and their masks."""

@@ -49,7 +49,8 @@ class Flow(keras.Model, abc.ABC):
         networks: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ):
-        super().__init__(**kwargs)
+        # Whatever the global policy is: weights of networks are float32 as well.
+        super().__init__(**{"dtype": "float32", **kwargs})
         if size < 2 or num_blocks < 1 or not max_log_scale > 0:
             raise ValueError(
                 "A flow needs at least 2 coordinates, 1 block and max_log_scale > 0, received "
@@ -79,7 +80,7 @@ class Flow(keras.Model, abc.ABC):
             trainable=False,
         )
         permutation.assign(order)
-        normalization = ActivationNormalization(name=f"normalization_{index}")
+        normalization = ActivationNormalization(name=f"normalization_{index}", dtype="float32")
         normalization.build((None, self.size))
         conditioner = self._conditioner(f"conditioner_{index}")
         self._initialize(conditioner, index)
@@ -125,7 +126,7 @@ class Flow(keras.Model, abc.ABC):
         ]
 
     def forward(self, rows: Any) -> Any:
-        """Latents `z` of rows `x`, both of shape `(rows, size)`; gradients flow."""
+        """Latents `z` of rows `x`, both float32 of shape `(rows, size)`; gradients flow."""
         return self.bijector().forward(self._checked(rows))
 
     def inverse(self, latents: Any) -> Any:
@@ -150,14 +151,18 @@ class Flow(keras.Model, abc.ABC):
         """Set the activation normalisations from rows, `(rows, size)`, block by block.
 
         Raises:
-            ValueError: If the rows have another size, or are not finite.
+            ValueError: If there are no rows, they have another size, or are not finite.
         """
         from tensorflow_probability import bijectors as tfb
 
         rows = keras.ops.convert_to_numpy(self._checked(rows))
+        if not len(rows):
+            raise ValueError(
+                f"The flow '{self.name}' takes means and deviations from rows, received none."
+            )
         check_finite_rows(rows)
         for index, normalization in enumerate(self.normalizations):
-            normalization.adapt(rows)
+            normalization.adapt(rows, first=index == 0)
             rows = np.array(tfb.Chain(self._steps(index)[::-1]).forward(rows))
 
     def copy(self) -> "Flow":
@@ -194,3 +199,16 @@ class Flow(keras.Model, abc.ABC):
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "Flow":
         """The flow that `get_config` described; its weights are loaded separately."""
         return cls(**config)
+
+
+def checked_flow(flow: Any) -> Flow:
+    """The flow itself.
+
+    Raises:
+        TypeError: If it is something else.
+    """
+    if not isinstance(flow, Flow):
+        raise TypeError(
+            f"Expected a flow, such as mc.flows.RealNVP(size), received {type(flow).__name__}."
+        )
+    return flow

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from mc_keras.flows.flow import Flow
+from mc_keras.flows.flow import Flow, checked_flow
 from mc_keras.flows.rows import check_finite_rows
 
 
@@ -14,19 +14,23 @@ class LikelihoodModel(keras.Model):
     """A flow to be trained so that the latents of rows are standard normal.
 
     `compile(optimizer)` without a loss, and `fit(rows)` with rows of shape `(units, weights of a
-    unit)`: the loss is the negative log-density of a row, in nats for each of its coordinates.
+    unit)`: the loss is the negative log-density of a row, in nats for each of its coordinates. The
+    order of the rows is that of `fit`: `keras.utils.set_random_seed` before it makes it repeatable.
 
     Args:
         flow: The flow; `fit` changes it. Call its `adapt` first.
         **kwargs: `name` and other arguments of `keras.Model`.
+
+    Raises:
+        TypeError: If `flow` is no flow.
 
     Reference:
         Anokhin and Yarotsky, 2020, section 3.3.
     """
 
     def __init__(self, flow: Flow, **kwargs: Any):
-        super().__init__(**kwargs)
-        self.flow = flow
+        super().__init__(**{"dtype": "float32", **kwargs})
+        self.flow = checked_flow(flow)
         self.built = True
 
     def call(self, rows: Any) -> Any:

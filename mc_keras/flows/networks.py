@@ -36,7 +36,7 @@ def describe_networks(network: keras.Model, **about: Any) -> dict[str, Any]:
 
 def misfit(described: dict[str, Any], network: keras.Model) -> str | None:
     """What makes a network another kind than the one described, or `None`."""
-    if not described:
+    if "structure" not in described:
         return None
     mine = json.loads(json.dumps(structure(network), default=str))
     return first_difference(described["structure"], mine)

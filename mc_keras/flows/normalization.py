@@ -26,8 +26,14 @@ class ActivationNormalization(keras.layers.Layer):
         self.mean = self.add_weight(name="mean", shape=shape, initializer="zeros")
         self.log_deviation = self.add_weight(name="log_deviation", shape=shape, initializer="zeros")
 
-    def adapt(self, rows: np.ndarray) -> None:
-        """Take mean and standard deviation of each coordinate from data, `(rows, coordinates)`."""
-        deviation = np.maximum(rows.std(0, dtype="float64"), SMALLEST_DEVIATION)
+    def adapt(self, rows: np.ndarray, *, first: bool) -> None:
+        """Take mean and standard deviation of each coordinate from data, `(rows, coordinates)`.
+
+        A deviation below `SMALLEST_DEVIATION` counts as that in the first block, and as 1 further
+        on: a coordinate that hardly changes would be magnified again by each block.
+        """
+        deviation = rows.std(0, dtype="float64")
+        small = deviation < SMALLEST_DEVIATION
+        deviation = np.where(small, SMALLEST_DEVIATION if first else 1.0, deviation)
         self.mean.assign(rows.mean(0, dtype="float64"))
         self.log_deviation.assign(np.log(deviation))

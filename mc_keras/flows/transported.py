@@ -69,7 +69,7 @@ class TransportedPath(Path):
 
         # Compiled: thousands of steps of an autoregressive flow are slow one by one.
         forward, inverse = tf.function(self.flow.forward), tf.function(self.flow.inverse)
-        rows = [pack(end, self.axes) for end in self.ends]
+        rows = [pack(end, self.axes).astype("float32") for end in self.ends]
         latents = [forward(tf.constant(r)).numpy() for r in rows]
         gaps = [r - inverse(tf.constant(z)).numpy() for r, z in zip(rows, latents, strict=True)]
         if not all(np.isfinite(array).all() for array in (*latents, *gaps)):
@@ -135,10 +135,11 @@ class TransportedPath(Path):
         def between(a: np.ndarray, b: np.ndarray) -> Any:
             if a.dtype.kind != "f":
                 return as_tensor(a)
-            return (1 - t) * as_tensor(a) + t * as_tensor(b)
+            s = keras.ops.cast(t, a.dtype.name)
+            return (1 - s) * as_tensor(a) + s * as_tensor(b)
 
         point = [
-            arrays[i] if i in arrays else between(a, b)
+            keras.ops.cast(arrays[i], a.dtype.name) if i in arrays else between(a, b)
             for i, (a, b) in enumerate(zip(*self.ends, strict=True))
         ]
         return point, [between(a, b) for a, b in zip(*self.states, strict=True)]

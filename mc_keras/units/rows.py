@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from mc_keras.units.search import unit_groups
 from mc_keras.weight_space import WeightSpace
 
 _TRANSPOSED = (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose)
@@ -112,7 +113,8 @@ def rows_of(space: WeightSpace, kind: str = "auto") -> list[Rows]:
 def only_butterflies(space: WeightSpace) -> Rows | None:
     """The butterflies of a network with one hidden layer of units, or `None` for deeper networks.
 
-    A network counts if it is two Dense layers, one after the other, and nothing else has weights.
+    A network counts if it is two Dense layers, one after the other, nothing else has weights, and
+    the second reads the units of the first in their order.
     """
     owners = list(dict.fromkeys(space.owners))
     if len(owners) != 2 or any(type(layer) is not layers.Dense for layer in owners):
@@ -126,4 +128,20 @@ def only_butterflies(space: WeightSpace) -> Rows | None:
         for index, (variable, layer) in enumerate(zip(space.variables, space.owners, strict=True))
         if layer is hidden or len(variable.shape) == 2
     ]
+    if not _are_units(space, size, axes):
+        return None
     return Rows(hidden.path, size, tuple(axes))
+
+
+def _are_units(space: WeightSpace, size: int, axes: list[tuple[int, int]]) -> bool:
+    """Whether any permutation may act on these axes; true of a model whose graph is not known."""
+    try:
+        groups = unit_groups(space.model, "end")
+    except (TypeError, ValueError):
+        return True
+    in_order = np.arange(size)[:, None]
+    return any(
+        {(axis.variable, axis.axis) for axis in group.axes if axis.trainable} == set(axes)
+        and all(np.array_equal(axis.positions, in_order) for axis in group.axes)
+        for group in groups
+    )

@@ -15,6 +15,7 @@ from mc_keras.flows import (
     WorstPoint,
     population_rows,
 )
+from tests.networks import dense_network
 
 LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
@@ -138,6 +139,79 @@ def test_divergence_ends_at_the_last_good_weights(population, data, tmp_path):
             np.testing.assert_array_equal(a, b)
 
 
+def test_a_flow_that_diverged_can_be_trained_on(population, data):
+    model = bijection(population)
+    spoiled = data[0].copy()
+    spoiled[3] = np.nan
+    with pytest.raises(Diverged):
+        model.fit(spoiled, data[1], callbacks=[StopOnDivergence()], verbose=0)
+    history = model.fit(*data, epochs=2, callbacks=[StopOnDivergence()], verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+    with pytest.raises(ValueError, match="written to a .keras file, received file='good'"):
+        StopOnDivergence("good")
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float16"])
+def test_networks_of_another_precision(population, data, dtype):
+    networks = []
+    for network in population:
+        config = network.get_config()
+        config["layers"] = [
+            {**layer, "config": {**layer["config"], "dtype": dtype}} for layer in config["layers"]
+        ]
+        networks.append(type(network).from_config(config))
+        networks[-1].set_weights(network.get_weights())
+    model = bijection(networks, seed=2**30)
+    assert np.isfinite(model.fit(*data, verbose=0).history["loss"]).all()
+    path = mc.connect(*networks[4:], mc.connectors.LearnedConnection(model=model.flow))
+    assert [array.dtype for array in path(0.3)] == [dtype] * 4
+    outputs = path.model(0.3).predict(data[0], verbose=0)
+    points, _ = path.tensor_point(0.3)
+    for point, array in zip(points, path(0.3), strict=True):
+        np.testing.assert_allclose(point, array, atol=1e-5 if dtype == "float64" else 1e-2)
+    assert np.isfinite(outputs).all()
+
+
+def test_networks_whose_biases_are_zero(data):
+    networks = [dense_network(seed, widths=(12,)) for seed in range(4)]
+    for network in networks:
+        assert not network.layers[-1].bias.numpy().any()
+    flow = RealNVP(9, num_blocks=6, hidden=(12,))
+    flow.adapt(np.concatenate(list(population_rows(networks))))
+    model = BijectionModel(flow, networks)
+    model.compile(keras.optimizers.Adam(1e-3, global_clipnorm=1.0), LOSS)
+    model.fit(*data, epochs=2, callbacks=[StopOnDivergence()], verbose=0)
+
+
+def test_what_the_worst_point_cannot_measure(population, data):
+    x, y = data
+    with pytest.raises(ValueError, match="one integer label for each input, received"):
+        WorstPoint(x, keras.utils.to_categorical(y))
+    for options in ({"period": 0}, {"positions": ()}):
+        with pytest.raises(ValueError, match="at least one epoch and at least one position"):
+            WorstPoint(x, y, **options)
+    model = LikelihoodModel(new_flow(population))
+    model.compile("adam")
+    rows = np.concatenate(list(population_rows(population)))
+    others = WorstPoint(x, y, paths=BijectionModel(new_flow(population), population))
+    with pytest.raises(ValueError, match="received paths of another one"):
+        model.fit(rows, callbacks=[others], verbose=0)
+    networks = [
+        keras.Sequential([keras.Input((5,)), *map(keras.layers.Dense, (12, 1))]) for _ in "ab"
+    ]
+    flow = RealNVP(7, num_blocks=1, hidden=(4,))
+    flow.adapt(np.concatenate(list(population_rows(networks))))
+    model = BijectionModel(flow, networks)
+    model.compile("adam", "binary_crossentropy")
+    with pytest.raises(ValueError, match=r"two or more; these have outputs of shape \(1,\)"):
+        model.fit(x, y, callbacks=[WorstPoint(x, y)], verbose=0)
+
+
+def test_what_is_saved_is_the_flow(population, tmp_path):
+    with pytest.raises(NotImplementedError, match="save its flow, model.flow.save"):
+        bijection(population).save(tmp_path / "model.keras")
+
+
 def test_divergence_after_an_interruption_and_in_the_last_step(population, data, tmp_path):
     class Spoil(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
@@ -194,6 +268,15 @@ def test_bad_populations(population, deep_pair, data):
     flow = new_flow(population)
     with pytest.raises(ValueError, match="at least two networks, received 1"):
         BijectionModel(flow, population[:1])
+    with pytest.raises(TypeError, match="Expected a flow, such as .*, received Sequential"):
+        BijectionModel(population[0], population)
+    with pytest.raises(ValueError, match="networks with one hidden layer"):
+        inputs = keras.Input((5,))
+        x = keras.layers.Dense(12)(inputs)
+        x = keras.layers.Reshape((3, 4))(x)
+        x = keras.layers.Flatten()(keras.layers.Permute((2, 1))(x))
+        shuffled = keras.Model(inputs, keras.layers.Dense(3)(x))
+        BijectionModel(flow, [shuffled, shuffled])
     with pytest.raises(ValueError, match="maps rows of 9 weights, the units of .* have 7"):
         small = keras.Sequential([keras.Input((3,)), *map(keras.layers.Dense, (12, 3))])
         BijectionModel(flow, [small, small])

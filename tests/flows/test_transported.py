@@ -109,6 +109,11 @@ def test_evaluation(population, data):
         assert accuracy == pytest.approx(np.mean(outputs.argmax(1) == data[1]))
 
 
+def test_a_description_without_layers_fits_by_size(population):
+    flow = RealNVP(9, networks={"dataset": "digits"})
+    assert mc.connect(*population[:2], LearnedConnection(model=flow)).method == "learned"
+
+
 def test_networks_of_another_kind_are_refused(population, deep_pair):
     flow = stirred(RealNVP(9, num_blocks=1, hidden=(5,)))
     flow.networks = describe_networks(population[0], dataset="toys")
@@ -161,10 +166,20 @@ def test_methods_of_the_zoo(population):
     assert report.worst("train_accuracy") > arc.worst("train_accuracy")
 
 
+def test_what_is_no_connection_model(population):
+    with pytest.raises(ValueError, match="did you mean 'rnvp_bijection'. There are rnvp_bijection"):
+        LearnedConnection(model="rnvp_bijektion")
+    with pytest.raises(ValueError, match=r"model=mc.zoo.load_connection\(name\)"):
+        LearnedConnection(model="fc1_digits_rnvp_bijection")
+    with pytest.raises(TypeError, match="the name of a method, received Sequential"):
+        LearnedConnection(model=population[0])
+
+
 def test_connection_files(population, tmp_path):
     flow = FLOWS["real_nvp"](9)
     flow.save(tmp_path / "flow.keras")
-    path = mc.connect(*population[:2], LearnedConnection(model=str(tmp_path / "flow.keras")))
+    path = mc.connect(*population[:2], LearnedConnection(model=tmp_path / "flow.keras"))
+    path.save(tmp_path / "path.mcpath")
     np.testing.assert_array_equal(
         path(0.5)[0], mc.connect(*population[:2], LearnedConnection(model=flow))(0.5)[0]
     )

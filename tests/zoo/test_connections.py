@@ -110,6 +110,26 @@ def test_an_interrupted_training_ends_with_the_same_model(run, files, tmp_path, 
         np.testing.assert_array_equal(a, b)
 
 
+def test_a_refused_call_leaves_the_folder_free(files, tmp_path):
+    train_population(TINY, [7], tmp_path / "one.networks", verbose=0)
+    recipe = dataclasses.replace(
+        get_connection_recipe("fc1_digits", "rnvp_flow"),
+        networks="tiny_digits",
+        hidden=(6,),
+        num_blocks=1,
+        epochs=1,
+    )
+    folder = tmp_path / "run"
+    with pytest.raises(ValueError, match="at least two networks"):
+        connection_training.train_connection(
+            recipe, tmp_path / "one.networks", files[1], folder, verbose=0
+        )
+    card = connection_training.train_connection(recipe, *files, folder, verbose=0)
+    assert card["seeds"] == [1, 2, 3]
+    with pytest.raises(ValueError, match="no learned method 'rnvp_foo'; there are rnvp_bijection"):
+        dataclasses.replace(recipe, method="rnvp_foo")
+
+
 def test_a_training_that_diverged_is_given_up(files, tmp_path):
     recipe = dataclasses.replace(
         get_connection_recipe("fc1_digits", "rnvp_flow"),

@@ -1,0 +1,3 @@
+"""The learned methods: which flow, taught by which objective."""
+
+METHODS = ("rnvp_bijection", "rnvp_flow", "iaf_flow")
