@@ -167,10 +167,10 @@ RECIPES = {
             dataset="cifar10",
             architecture="preactivation_resnet",
             config={**_CIFAR10, "depth": 20, "width": 16},
-            epochs=28,
+            epochs=14,
             learning_rate=0.2,
             weight_decay=5e-3,
-            augmentation="mirror_crop_flip",
+            augmentation="crop_flip",
         ),
         Recipe(
             name="resnet20_noskip_cifar10",
