@@ -8,7 +8,9 @@ OUTPUT.md and OUTPUT.json: worst accuracy along the path, mean and standard devi
 pairs, beside the numbers of Anokhin and Yarotsky, 2020.
 """
 
+import json
 import os
+import pathlib
 import shlex
 import sys
 import time
@@ -48,8 +50,9 @@ def main(argv: Sequence[str]) -> None:
     import mc_keras as mc
     from mc_keras.connectors import Connector, LearnedConnection, WeightAdjustment, by_name
     from mc_keras.provenance import versions
-    from mc_keras.storage import atomic_write, write_json
+    from mc_keras.storage import atomic_write, sha256_of_file, write_json
     from mc_keras.zoo.populations import read_population
+    from mc_keras.zoo.training import CARD_FILE
 
     folder = f"{_RUNS.value}/{_RECIPE.value}"
     networks, info = read_population(f"{folder}/{_HELD_OUT.value}.networks")
@@ -62,6 +65,7 @@ def main(argv: Sequence[str]) -> None:
         pairs[f"seeds {pair.info.seeds['start']} and {pair.info.seeds['end']}"] = pair[:2]
     data = mc.zoo.load_data(info["recipe"]["dataset"], _DATA_DIR.value)
     connectors: dict[str, Connector] = {}
+    flows: dict[str, Any] = {}
     for method in _METHODS:
         base, _, added = method.partition("+")
         file = f"{folder}/{base}/connection.keras"
@@ -69,6 +73,12 @@ def main(argv: Sequence[str]) -> None:
             connectors[method] = by_name(method)
         elif os.path.exists(file):
             learned = LearnedConnection(model=file)
+            card = json.loads(pathlib.Path(file).with_name(CARD_FILE).read_text(encoding="utf-8"))
+            flows[base] = {
+                "sha256": sha256_of_file(file),
+                "seeds": card["seeds"],
+                "held_out_seeds": card["held_out_seeds"],
+            }
             connectors[method] = WeightAdjustment(learned) if added else learned
     methods: dict[str, Any] = {}
     for method, connector in connectors.items():
@@ -93,6 +103,7 @@ def main(argv: Sequence[str]) -> None:
             ["python", "-m", "mc_keras.tools.compare_connections", *sys.argv[1:]]
         ),
         "recipe": info["recipe"],
+        "flows": flows,
         "methods": methods,
         "versions": versions(),
     }
@@ -104,13 +115,14 @@ def main(argv: Sequence[str]) -> None:
 def _markdown(results: dict[str, Any]) -> str:
     from mc_keras.reproduction.published import TABLE_1
 
-    table = next((t for t in TABLE_1.values() if t.pair == _RECIPE.value), None)
+    table = next((t for t in TABLE_1.values() if t.pair == results["recipe"]["name"]), None)
     first = next(iter(results["methods"].values()))["pairs"]
     lines = [
-        f"# Learned connections of `{_RECIPE.value}` networks",
+        f"# Learned connections of `{results['recipe']['name']}` networks",
         "",
         f"Worst accuracy along the path, per cent, mean and standard deviation over {len(first)} "
-        f"pairs of networks outside the training of the connections ({'; '.join(first)}).",
+        f"pairs of networks outside the training of the connections ({'; '.join(first)})."
+        + _choosing(results["flows"], list(first)),
         "",
         "| method | points | train | test | paper: train | test |",
         "| --- | --- | --- | --- | --- | --- |",
@@ -133,6 +145,20 @@ def _markdown(results: dict[str, Any]) -> str:
     published = (_figure(getattr(row, split, None)) for split in ("train", "test"))
     lines.append("| " + " | ".join(("end points", "", *ends, *published)) + " |")
     return "\n".join([*lines, "", "Made by", "", "```", results["command"], "```", ""])
+
+
+def _choosing(flows: dict[str, Any], pairs: list[str]) -> str:
+    """Which of the pairs chose the epoch of a flow, and are not quite new to it."""
+    by_pairs: dict[str, list[str]] = {}
+    for method, flow in flows.items():
+        seeds = flow["held_out_seeds"]
+        held_out = [f"seeds {a} and {b}" for a, b in zip(seeds[::2], seeds[1::2], strict=True)]
+        if known := "; ".join(pair for pair in pairs if pair in held_out):
+            by_pairs.setdefault(known, []).append(method)
+    return "".join(
+        f" Of them, {known} chose the epoch of {', '.join(methods)}."
+        for known, methods in by_pairs.items()
+    )
 
 
 def _spread(values: Sequence[float]) -> str:
