@@ -1,14 +1,14 @@
 """The linear map inside a dense or convolution layer, as a matrix on rows of features."""
 
-import inspect
 import math
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
+
+from mc_keras.user_warning import warn_user
 
 _CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
 
@@ -154,15 +154,10 @@ def warn_of_few_rows(layers: Mapping[str, LinearLayer], num_examples: int) -> No
         return
     name = max(few, key=lambda name: layers[name].num_features)
     others = f" (and {len(few) - 1} other layers)" if len(few) > 1 else ""
-    # The warning belongs to the line outside of this package that asked for the path.
-    level, frame = 1, inspect.currentframe()
-    while frame is not None and frame.f_globals.get("__name__", "").startswith("mc_keras"):
-        level, frame = level + 1, frame.f_back
-    warnings.warn(
+    warn_user(
         f"The layer '{name}'{others} is solved for from {layers[name].num_rows(num_examples):,} "
         f"rows, fewer than its {layers[name].num_features:,} features: where they say nothing it "
-        "stays near the weights that it had. Pass more data.",
-        stacklevel=level,
+        "stays near the weights that it had. Pass more data."
     )
 
 

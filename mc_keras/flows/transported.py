@@ -10,10 +10,14 @@ import numpy as np
 from mc_keras.flows.flow import Flow
 from mc_keras.flows.rows import pack, unpack
 from mc_keras.paths import Path
+from mc_keras.user_warning import warn_user
 from mc_keras.weight_space import WeightSpace
 
 # Rows of points that were computed last; a point by an autoregressive flow takes seconds.
 _REMEMBERED = 4
+# Of the largest weight. The rounding of flows on networks like those that they learned from is a
+# thousand times smaller.
+_LARGEST_ERROR = 1e-3
 
 
 class TransportedPath(Path):
@@ -77,6 +81,15 @@ class TransportedPath(Path):
                 f"The flow '{self.flow.name}' maps the units of these networks to numbers that are "
                 "not finite: they are unlike those that it was trained on, or its training "
                 "diverged. Train a connection model on networks like these."
+            )
+        error = max(float(np.abs(gap).max()) for gap in gaps)
+        error /= max(float(np.abs(row).max()) for row in rows) or 1.0
+        if error > _LARGEST_ERROR:
+            warn_user(
+                f"The flow '{self.flow.name}' does not find back the units of these networks: it "
+                f"misses {error:.1%} of the largest weight, so they are unlike those that it was "
+                "trained on. Measure this path before you trust it, or train a connection model "
+                "on networks like these."
             )
         return [*latents, *gaps]
 

@@ -109,6 +109,18 @@ def test_evaluation(population, data):
         assert accuracy == pytest.approx(np.mean(outputs.argmax(1) == data[1]))
 
 
+def test_units_that_the_flow_does_not_find_back_are_a_warning(population):
+    flow = stirred(RealNVP(9, num_blocks=6, hidden=(8,)))
+    mc.connect(*population[:2], LearnedConnection(model=flow))  # no warning, which is an error here
+    strange = keras.models.clone_model(population[0])
+    generator = np.random.default_rng(0)
+    strange.set_weights([1e7 * generator.normal(size=w.shape) for w in population[0].get_weights()])
+    with pytest.warns(UserWarning, match="does not find back the units .* misses") as caught:
+        mc.connect(strange, population[1], LearnedConnection(model=flow))
+    (filename,) = (w.filename for w in caught if "find back" in str(w.message))
+    assert filename == __file__
+
+
 def test_a_description_without_layers_fits_by_size(population):
     flow = RealNVP(9, networks={"dataset": "digits"})
     assert mc.connect(*population[:2], LearnedConnection(model=flow)).method == "learned"
