@@ -27,6 +27,14 @@ TINY = dataclasses.replace(
     config={**get_recipe("fc1_digits").config, "hidden": (9,)},
     epochs=2,
 )
+TINY_FLOW = dataclasses.replace(
+    get_connection_recipe("fc1_digits", "rnvp_flow"),
+    networks="tiny_digits",
+    hidden=(6,),
+    num_blocks=1,
+    epochs=1,
+    batch_size=8,
+)
 
 
 @pytest.fixture(scope="module")
@@ -112,13 +120,7 @@ def test_an_interrupted_training_ends_with_the_same_model(run, files, tmp_path, 
 
 def test_a_refused_call_leaves_the_folder_free(files, tmp_path):
     train_population(TINY, [7], tmp_path / "one.networks", verbose=0)
-    recipe = dataclasses.replace(
-        get_connection_recipe("fc1_digits", "rnvp_flow"),
-        networks="tiny_digits",
-        hidden=(6,),
-        num_blocks=1,
-        epochs=1,
-    )
+    recipe = TINY_FLOW
     folder = tmp_path / "run"
     with pytest.raises(ValueError, match="at least two networks"):
         connection_training.train_connection(
@@ -131,14 +133,7 @@ def test_a_refused_call_leaves_the_folder_free(files, tmp_path):
 
 
 def test_a_training_that_diverged_is_given_up(files, tmp_path):
-    recipe = dataclasses.replace(
-        get_connection_recipe("fc1_digits", "rnvp_flow"),
-        networks="tiny_digits",
-        hidden=(6,),
-        num_blocks=1,
-        epochs=1,
-        batch_size=8,
-    )
+    recipe = TINY_FLOW
     wild = dataclasses.replace(recipe, learning_rate=1e30)
     with pytest.raises(ValueError, match=r"last_good.keras holds it. .* rate than 1e\+30"):
         connection_training.train_connection(wild, *files, tmp_path, verbose=0)
