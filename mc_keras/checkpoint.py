@@ -58,8 +58,9 @@ class Checkpoint:
                 "differs from what is asked for now; delete it or choose another file."
             )
         arrays: Arrays = {key: [] for key in header["lists"]}
-        for name in sorted(members):
-            arrays[name.rpartition("/")[0]].append(members[name])
+        for key, items in arrays.items():
+            while (name := f"{key}/{len(items):04d}") in members:
+                items.append(members[name])
         return header["cursor"], arrays
 
     def due(self) -> bool:

@@ -11,7 +11,7 @@ A run that was killed goes on where it was when it is called again.
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
@@ -72,9 +72,10 @@ def main(argv: Sequence[str]) -> None:
     from mc_keras.comparing import compare_methods
 
     inputs.import_code(_CODE.value)
-    named = {method: _connector(method) for method in _methods()}
+    named = {method: mc.connectors.by_name(method) for method in _methods()}
+    _set_epochs(named)
     start, end, about = _networks()
-    everything = _METHODS.value == ["all"]
+    everything = "all" in _METHODS.value
     connectors = {
         method: connector
         for method, connector in named.items()
@@ -150,20 +151,24 @@ def _methods() -> list[str]:
     """Names of the methods, `all` replaced by every one."""
     import mc_keras as mc
 
-    names = mc.connectors.names() if _METHODS.value == ["all"] else _METHODS.value
+    names = mc.connectors.names() if "all" in _METHODS.value else _METHODS.value
     if not names:
         raise ValueError("--methods is empty; name methods separated by commas, or all.")
     return names
 
 
-def _connector(method: str) -> "Connector":
-    """The connector of a method, with the number of epochs asked for where it has one."""
-    import mc_keras as mc
-
-    connector: Any = mc.connectors.by_name(method)
-    if _EPOCHS.value is not None and hasattr(connector, "epochs"):
+def _set_epochs(connectors: "Mapping[str, Connector]") -> None:
+    """Give the methods that train the number of epochs asked for."""
+    if _EPOCHS.value is None:
+        return
+    trained: list[Any] = [c for c in connectors.values() if hasattr(c, "epochs")]
+    if not trained:
+        raise ValueError(
+            f"--epochs={_EPOCHS.value} is for methods that train curves, such as bezier and "
+            f"polychain, received --methods={','.join(connectors)}: leave it out."
+        )
+    for connector in trained:
         connector.epochs = _EPOCHS.value
-    return connector
 
 
 def run() -> None:

@@ -63,7 +63,7 @@ def by_name(name: str) -> Connector:
         ValueError: If there is no such method; the nearest name is suggested.
     """
     if name not in _NAMES:
-        close = difflib.get_close_matches(name, _NAMES, n=1, cutoff=0.4)
+        close = difflib.get_close_matches(name.lower(), _NAMES, n=1, cutoff=0.4)
         hint = f"did you mean '{close[0]}'? " if close else ""
         raise ValueError(f"There is no method '{name}': {hint}The methods are {', '.join(_NAMES)}.")
     return _NAMES[name]()

@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from mc_keras.progress import ProgressBar
 from mc_keras.units.activations import correlations
 from mc_keras.units.assignment import assign
+from mc_keras.units.distances import Distances, squared_distances
 from mc_keras.units.groups import UnitGroup
 from mc_keras.units.nesting import Nest, find_nests
 from mc_keras.units.permutation import permute
 from mc_keras.units.places import Role
 from mc_keras.units.search import unit_groups
+from mc_keras.user_warning import warn_user
 from mc_keras.weight_space import WeightSpace, check_same_architecture
 
 By = Literal["weights", "incoming", "activations", "both"]
@@ -54,15 +56,16 @@ def match_units(
 ) -> Matching:
     """Find the reordering of the hidden units of `end` that is nearest to `start`.
 
-    The cost by weights is the squared Euclidean distance of the two networks' butterflies. A
-    butterfly of one group depends on the order of the units of its neighbours, so the groups are
-    matched in turn, each exactly, until none can be improved: once from the order that they have,
-    once from that by incoming weights, and the lower cost counts. With one hidden layer the first
-    step is the optimum. The cost by activations is one minus the correlation, summed over units;
-    the groups do not depend on each other, and those whose activations the graph does not show,
-    such as the heads of an attention layer, keep their order. The cost by both is the sum,
-    the former scaled to 2 for each unit of networks at right angles. By incoming weights, without
-    those that lead out of the units, each group is matched once, in the order of the graph.
+    The cost by weights is the squared Euclidean distance of the two networks' butterflies, each
+    weight that a permutation moves counted once. A butterfly of one group depends on the order of
+    the units of its neighbours, so the groups are matched in turn, each exactly, until none can be
+    improved: once from the order that they have, once from that by incoming weights, and the lower
+    cost counts. With one hidden layer the first step is the optimum. The cost by activations is one
+    minus the correlation, summed over units; the groups do not depend on each other, and those
+    whose activations the graph does not show, such as the heads of an attention layer, keep their
+    order, of which a warning tells. The cost by both is the sum, the former scaled to 2 for each
+    unit of networks at right angles. By incoming weights, without those that lead out of the units,
+    each group is matched once, in the order of the graph.
 
     Args:
         start: Sequential or Functional model. Not changed.
@@ -105,6 +108,8 @@ def match_units(
     fixed: list[NDArray | None] = [None] * len(groups)
     if by_data and x is not None:
         found = correlations(start, end, x, verbose=verbose)
+        if by == "activations":
+            _warn_of_unseen([groups[number].name for number in chosen if found[number] is None])
         fixed = [None if c is None else 1 - c for c in found]
     points = WeightSpace(start).read(), WeightSpace(end).read()
     descent = _Descent(groups, *points, fixed, by)
@@ -119,6 +124,15 @@ def match_units(
             descent = other
             costs = [costs[0], *(cost for cost in others if cost < costs[0])]
     return Matching(groups, tuple(descent.permutations), tuple(costs))
+
+
+def _warn_of_unseen(names: Sequence[str]) -> None:
+    if names:
+        warn_user(
+            f"The activations of the unit groups {', '.join(map(repr, names))} cannot be seen in "
+            "the graph: their units keep their order. Match by='both' or by='weights' to match "
+            "them too."
+        )
 
 
 def _chosen(groups: Sequence[UnitGroup], only: Sequence[str] | None) -> list[int]:
@@ -147,13 +161,25 @@ class _Descent:
         self.permutations = [np.arange(group.size) for group in groups]
         self.by = by
         self.role: Role | None = "in" if by == "incoming" else None
-        squares = sum(np.sum(np.square(w, dtype="float64")) for w in (*start, *end))
+        nested = {number for nest in self.nests for number in (nest.outer, *sum(nest.inner, ()))}
+        self.exact = [
+            number not in nested and _has_no_inner_weights(group)
+            for number, group in enumerate(groups)
+        ]
+        self.weights = sorted({a.variable for group in groups for a in group.axes if a.trainable})
+        squares = sum(
+            np.sum(np.square(point[i], dtype="float64"))
+            for point in (start, end)
+            for i in self.weights
+        )
         num_units = sum(group.size for group in groups)
         self.scale = 2 * num_units / float(squares or 1.0) if by == "both" else 1.0
 
     def run(self, chosen: Sequence[int], seed: int, sweeps: int, verbose: int) -> list[float]:
         """Match the chosen groups in turn until nothing moves; the costs before and after each."""
         rng = np.random.default_rng(seed)
+        self.distances = Distances(self.start)
+        self.moves, self.settled = 0, dict[int, int]()
         costs = [self.cost()]
         order = np.array(chosen, np.int64)
         for sweep in range(sweeps):
@@ -174,7 +200,8 @@ class _Descent:
             return sum(self._own_cost(number) for number in range(len(self.groups)))
         total = 0.0
         if self.by != "activations":
-            total += self.scale * _squared_distance(self.start, self.end)
+            points = ([point[i] for i in self.weights] for point in (self.start, self.end))
+            total += self.scale * _squared_distance(*points)
         for costs, permutation in zip(self.fixed, self.permutations, strict=True):
             if costs is not None:
                 total += float(costs[np.arange(len(costs)), permutation].sum())
@@ -186,6 +213,9 @@ class _Descent:
         Units that hold groups of their own, as heads do, are matched together with these, if they
         are among the chosen.
         """
+        if self.settled.get(number) == self.moves:
+            return False
+        self.settled[number] = self.moves
         costs = present = self._costs(number)
         if costs is None or present is None:
             return False
@@ -197,8 +227,12 @@ class _Descent:
         rows = np.arange(found.size)
         if costs[rows, found].sum() >= present.trace() - 1e-12 * np.ptp(costs) * found.size:
             return False
+        if self.exact[number]:
+            self._move(number, found)
+            self.settled[number] = self.moves
+            return True
         measured = self.cost if self.role is None else partial(self._own_cost, number)
-        before = measured(), self.end, list(self.permutations)
+        before = measured(), self.end, list(self.permutations), self.moves
         for pair in zip(rows.tolist(), found.tolist(), strict=True):
             for held, order in inner.get(pair, []):
                 self._move(held, order)
@@ -207,7 +241,7 @@ class _Descent:
         # groups that share weights: such a step can lead uphill.
         if measured() < before[0]:
             return True
-        _, self.end, self.permutations = before
+        _, self.end, self.permutations, self.moves = before
         return False
 
     def _costs(self, number: int) -> NDArray | None:
@@ -218,7 +252,8 @@ class _Descent:
         group = self.groups[number]
         if not group.row_axes(self.role):
             return costs
-        weights = self.scale * butterfly_costs(group, self.start, self.end, self.role)
+        weights = self.distances(group, self.end, self.role)
+        weights *= self.scale
         return weights if costs is None else costs + weights
 
     def _own_cost(self, number: int) -> float:
@@ -242,7 +277,7 @@ class _Descent:
                     self.groups[first].rows(self.start, self.role),
                     self.groups[second].rows(self.end, self.role),
                 )
-                within = self.scale * _squared_distances(*rows)
+                within = self.scale * squared_distances(*rows)
                 order = assign(within)
                 costs[u, v] += within[np.arange(order.size), order].sum() - within.trace()
                 orders[u, v].append((second, order))
@@ -251,6 +286,8 @@ class _Descent:
     def _move(self, number: int, order: NDArray) -> None:
         """Reorder a group of the second network as it now is."""
         self.end = permute(self.groups[number], order, self.end)[0]
+        self.distances.reorder(self.groups[number], order)
+        self.moves += 1
         # Inner groups are permuted before the units that hold them: this one was elsewhere then.
         for nest in self.nests:
             place = nest.unit_of(number)
@@ -260,23 +297,10 @@ class _Descent:
         self.permutations[number] = self.permutations[number][order]
 
 
-def butterfly_costs(
-    group: UnitGroup,
-    start: Sequence[NDArray],
-    end: Sequence[NDArray],
-    role: Role | None = None,
-) -> NDArray[np.float64]:
-    """Squared Euclidean distance of each butterfly of `start` to each of `end`, in float64.
-
-    Shape `(size, size)`, rows for `start`. See `UnitGroup.rows` for `role`.
-    """
-    return _squared_distances(group.rows(start, role), group.rows(end, role))
-
-
-def _squared_distances(a: NDArray, b: NDArray) -> NDArray[np.float64]:
-    a, b = a.astype("float64"), b.astype("float64")
-    squares = np.sum(a * a, 1)[:, None] + np.sum(b * b, 1)
-    return np.maximum(squares - 2 * (a @ b.T), 0)
+def _has_no_inner_weights(group: UnitGroup) -> bool:
+    """Whether no weight joins two units of the group, so that the costs of a step are exact."""
+    variables = [axis.variable for axis in group.axes if axis.trainable]
+    return len(set(variables)) == len(variables)
 
 
 def _squared_distance(a: Sequence[NDArray], b: Sequence[NDArray]) -> float:

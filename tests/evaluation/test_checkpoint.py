@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import mc_keras as mc
+from mc_keras.checkpoint import Checkpoint
 from mc_keras.storage import read_archive, write_archive
 from tests.networks import classification_data, dense_network
 
@@ -178,6 +179,15 @@ def test_a_damaged_checkpoint_is_refused(path, tmp_path):
     path.save(file)
     with pytest.raises(ValueError, match="not the checkpoint of an evaluation"):
         evaluate(path, {"train": (x, y)}, checkpoint=file)
+
+
+def test_long_lists_keep_their_order(tmp_path):
+    """One file name of ten thousand has a digit more than the others."""
+    numbers = [np.full(1, number) for number in range(10_003)]
+    Checkpoint(tmp_path / "file", {}, "construction").save({}, {"solutions": numbers, "x": []})
+    _, arrays = Checkpoint(tmp_path / "file", {}, "construction").load()
+    np.testing.assert_array_equal(np.concatenate(arrays["solutions"]), np.arange(10_003))
+    assert arrays["x"] == []
 
 
 def test_a_checkpoint_that_cannot_be_written_is_reported(path, tmp_path):

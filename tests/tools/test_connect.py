@@ -196,6 +196,12 @@ BAD = {
     "no pair": ({**NO_FILES, "pair": "fc_digit"}, "ValueError", "Did you mean 'fc_digits'"),
     "method": ({"methods": "linear,arcc"}, "ValueError", "'arcc': did you mean 'arc'"),
     "no method": ({"methods": ""}, "ValueError", "--methods is empty"),
+    "other case": ({"methods": "Arc"}, "ValueError", "did you mean 'arc'"),
+    "nothing trains": (
+        {"methods": "linear,arc", "epochs": "3"},
+        "ValueError",
+        "--epochs=3 is for methods that train curves",
+    ),
     "no file": ({"start": "nowhere.keras"}, "ValueError", "no model file 'nowhere.keras'"),
     "cut file": ({"end": "{place}/cut.keras"}, "ValueError", "not a whole .keras file"),
     "activation": ({"end": "{place}/tanh.keras"}, "ValueError", "tanh"),

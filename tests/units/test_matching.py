@@ -5,7 +5,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
-from mc_keras.units import match_units, permute_all, unit_groups
+from mc_keras.units import butterfly_costs, match_units, permute, permute_all, unit_groups
+from mc_keras.units.distances import Distances
 from mc_keras.weight_space import WeightSpace
 from tests.units.networks import (
     assert_planted_is_found,
@@ -43,7 +44,16 @@ def recurrent():
     return keras.Model(inputs, L.Dense(3)(L.LSTM(12)(L.Dense(10)(inputs))))
 
 
-NETWORKS = {f.__name__: f for f in (dense, convolutional, residual, recurrent)}
+def mixer():
+    """Units of two groups along two axes of one tensor."""
+    inputs = keras.Input((6, 8))
+    x = L.Dense(10)(inputs)
+    tokens = L.Dense(14, activation="relu")(L.Permute((2, 1))(x))
+    x = x + L.Permute((2, 1))(L.Dense(6)(tokens))
+    return keras.Model(inputs, L.Dense(3)(L.GlobalAveragePooling1D()(x)))
+
+
+NETWORKS = {f.__name__: f for f in (dense, convolutional, residual, recurrent, mixer)}
 
 
 def planted(name, seed=0):
@@ -94,8 +104,9 @@ def test_the_descent_is_monotone_and_its_cost_is_true(name, by):
     assert matching.costs[-1] < matching.costs[0]
     if by == "weights":
         point, _ = permute_all(matching.groups, matching.permutations, WeightSpace(end).read())
-        pairs = zip(WeightSpace(start).read(), point, strict=True)
-        distance = sum(np.sum((a - b) ** 2) for a, b in pairs)
+        moved = {axis.variable for group in matching.groups for axis in group.axes}
+        pairs = enumerate(zip(WeightSpace(start).read(), point, strict=True))
+        distance = sum(np.sum((a - b) ** 2) for i, (a, b) in pairs if i in moved)
         assert matching.costs[-1] == pytest.approx(distance)
 
 
@@ -178,6 +189,47 @@ def test_dead_units_do_no_harm():
         model.layers[0].bias.assign(np.where(np.arange(20) < 3, -1e3, 0))
     matching = match_units(start, end, by="activations", x=random_inputs(start, batch=40)[0])
     assert all(np.isfinite(cost) for cost in matching.costs)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_distances_follow_the_units(name):
+    start, end = (randomize(NETWORKS[name](), seed) for seed in (0, 1))
+    groups, rng = unit_groups(start), np.random.default_rng(0)
+    a, b = WeightSpace(start).read(), WeightSpace(end).read()
+    distances = Distances(a)
+    for _ in range(3):
+        for group in groups:
+            np.testing.assert_allclose(
+                distances(group, b, None), butterfly_costs(group, a, b), rtol=1e-9, atol=1e-12
+            )
+            order = np.arange(group.size)
+            few = rng.choice(group.size, 2, replace=False)
+            order[few] = order[few[::-1]]
+            b = permute(group, order, b)[0]
+            distances.reorder(group, order)
+
+
+def test_units_whose_activations_are_not_seen_are_named():
+    start = randomize(transformer(ATTENTION["as many key heads"]))
+    x = random_inputs(start, batch=10)[0]
+    with pytest.warns(UserWarning, match="'multi_head_attention.*keep their order"):
+        match_units(start, start, by="activations", x=x)
+
+
+@pytest.mark.parametrize("by", ["activations", "both"])
+def test_activations_that_are_not_finite(by):
+    start = randomize(dense())
+    x = random_inputs(start, batch=10)[0]
+    x[3, 0] = np.nan
+    with pytest.raises(ValueError, match="reads hold NaN or infinity"):
+        match_units(start, start, by=by, x=x)
+
+
+@pytest.mark.parametrize("x", [np.zeros((0, 12)), np.zeros((5, 11)), [np.zeros((5, 12))] * 2])
+def test_inputs_that_do_not_fit(x):
+    start = randomize(dense())
+    with pytest.raises(ValueError, match=r"one array of at least one example.*\(None, 12\)"):
+        match_units(start, start, by="activations", x=x)
 
 
 def test_bad_arguments():
