@@ -1,12 +1,17 @@
 """Data that users pass: splits of (x, y), arrays or `tf.data`, brought to memory and checked."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
 XY = tuple[np.ndarray, np.ndarray]
+
+_ONE_ARRAY = (
+    "data are used with networks of one input and one output, x and y one array each. Take a "
+    "method that needs no data, such as 'linear', 'arc' or 'ot', and pass none."
+)
 
 
 def as_splits(data: Any) -> dict[str, XY]:
@@ -44,12 +49,12 @@ def as_xy(split: Any, name: str = "data") -> XY:
 
     Raises:
         TypeError: If it is something else.
-        ValueError: If it is empty or x and y have different lengths.
+        ValueError: If it is empty, x or y is not one array, or they have different lengths.
     """
     if hasattr(split, "as_numpy_iterator"):
         x, y = _from_dataset(split, name)
     elif isinstance(split, tuple | list) and len(split) == 2:
-        x, y = np.asarray(split[0]), np.asarray(split[1])
+        x, y = _one_array(split[0], "inputs", name), _one_array(split[1], "targets", name)
     else:
         raise TypeError(
             f"The {name} must be a pair (x, y) of arrays or a tf.data.Dataset of pairs, received "
@@ -59,10 +64,27 @@ def as_xy(split: Any, name: str = "data") -> XY:
         raise ValueError(f"The {name} is empty: it needs at least one example.")
     if len(x) != len(y):
         raise ValueError(
-            f"The {name} has {len(x)} inputs and {len(y)} targets: x and y need one row for each "
-            "example."
+            f"The {name} has {len(x)} inputs and {len(y)} targets: x and y must be one array each, "
+            "with one row for each example."
         )
     return x, y
+
+
+def subset(arrays: Sequence[np.ndarray], count: int, seed: int) -> tuple[np.ndarray, ...]:
+    """Some examples, drawn at random, in the order that they were in.
+
+    The first ones may all be of one class.
+
+    Args:
+        arrays: Arrays with one row for each example.
+        count: How many examples; all, not copied, where there are not more.
+        seed: Of the choice.
+    """
+    size = len(arrays[0])
+    if count >= size:
+        return tuple(arrays)
+    chosen = np.sort(np.random.default_rng(seed).choice(size, count, replace=False))
+    return tuple(array[chosen] for array in arrays)
 
 
 def inputs_of(data: Any) -> np.ndarray:
@@ -95,19 +117,23 @@ def check_data(model: keras.Model, x: np.ndarray, y: np.ndarray, name: str = "da
     """Check that `(x, y)` can be fed to `model`.
 
     Raises:
-        ValueError: If the shape does not fit, x has NaN, or integer labels are out of range.
+        ValueError: If the model has several inputs or outputs, the shape does not fit, x has NaN,
+            or integer labels are out of range.
     """
-    expected = model.input_shape
-    if isinstance(expected, tuple) and expected and not isinstance(expected[0], tuple | list):
-        fits = len(expected) == x.ndim and all(
-            e is None or e == s for e, s in zip(expected[1:], x.shape[1:], strict=True)
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise ValueError(
+            f"The {name} cannot be used with the model '{model.name}', which has "
+            f"{len(model.inputs)} inputs and {len(model.outputs)} outputs: {_ONE_ARRAY}"
         )
-        if not fits:
-            raise ValueError(
-                f"The inputs of the {name} have shape {x.shape[1:]} for each example, the model "
-                f"'{model.name}' takes {tuple(expected[1:])}: reshape the data or pass the data "
-                "the model was trained on."
-            )
+    expected = tuple(model.inputs[0].shape[1:])
+    if len(expected) != x.ndim - 1 or any(
+        e not in (None, s) for e, s in zip(expected, x.shape[1:], strict=True)
+    ):
+        raise ValueError(
+            f"The inputs of the {name} have shape {x.shape[1:]} for each example, the model "
+            f"'{model.name}' takes {expected}: reshape the data or pass the data the model was "
+            "trained on."
+        )
     if x.dtype.kind == "f" and not np.isfinite(x).all():
         raise ValueError(
             f"The inputs of the {name} hold NaN or infinite values: remove those examples."
@@ -127,10 +153,27 @@ def is_label(y: np.ndarray) -> bool:
     return y.ndim == 1 or (y.ndim == 2 and y.shape[1] == 1)
 
 
+def _one_array(part: Any, kind: str, name: str) -> np.ndarray:
+    """Inputs or targets as an array, or a ValueError where they are several or ragged."""
+    if isinstance(part, Mapping):
+        raise _several(kind, name)
+    try:
+        return np.asarray(part)
+    except ValueError as error:  # rows of different lengths
+        raise _several(kind, name) from error
+
+
+def _several(kind: str, name: str) -> ValueError:
+    return ValueError(f"The {kind} of the {name} are not one array: {_ONE_ARRAY}")
+
+
 def _from_dataset(dataset: Any, name: str) -> XY:
     spec = dataset.element_spec
     if not isinstance(spec, tuple) or len(spec) < 2:
         raise TypeError(f"The {name} must be a tf.data.Dataset of pairs (x, y), received {spec}.")
+    for part, kind in zip(spec, ("inputs", "targets"), strict=False):
+        if isinstance(part, tuple | list | Mapping):
+            raise _several(kind, name)
     elements = list(dataset.as_numpy_iterator())
     if not elements:
         raise ValueError(f"The {name} is empty: it needs at least one example.")

@@ -4,8 +4,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
 
-from mc_keras.data import as_splits, as_xy, check_data, inputs_of, training_data
+from mc_keras.data import as_splits, as_xy, check_data, inputs_of, subset, training_data
 from tests.networks import dense_network
 
 X = np.arange(60, dtype="float32").reshape(12, 5)
@@ -52,6 +54,11 @@ def test_inputs_alone():
         ({"test": X}, TypeError, "split 'test' must be a pair"),
         ({"test": DATASET.take(0)}, ValueError, "split 'test' is empty"),
         ({"test": DATASET.map(lambda x, y: x)}, TypeError, "Dataset of pairs"),
+        ({"test": ([X, X[:, :2]], Y)}, ValueError, "inputs of the split 'test' are not one array"),
+        ({"test": ([X, X], Y)}, ValueError, "x and y must be one array each"),
+        ({"test": (X, {"a": Y})}, ValueError, "targets of the split 'test' are not one array"),
+        ({"test": DATASET.map(lambda x, y: ((x, x), y))}, ValueError, "inputs .* not one array"),
+        ({"test": DATASET.map(lambda x, y: (x, (y, y)))}, ValueError, "targets .* not one array"),
     ],
 )
 def test_bad_splits(data, error, message):
@@ -64,6 +71,21 @@ def test_missing_training_split():
         training_data(None)
     with pytest.raises(ValueError, match=r"named 'train', received \['test'\]"):
         training_data({"test": (X, Y)})
+
+
+@given(count=st.integers(1, 15), seed=st.integers(0, 9))
+def test_subset(count, seed):
+    x, y = subset((X, np.arange(12)), count, seed)
+    assert len(y) == min(count, 12)
+    assert list(y) == sorted(set(y))
+    np.testing.assert_array_equal(x, X[y])
+    np.testing.assert_array_equal(subset([x], count, seed)[0], x)
+    np.testing.assert_array_equal(subset([np.arange(12)], count, seed)[0], y)
+
+
+def test_subsets_are_drawn_evenly():
+    counts = np.bincount(np.concatenate([subset([Y], 4, seed)[0] for seed in range(300)]))
+    np.testing.assert_allclose(counts, 400, atol=60)
 
 
 def test_data_that_do_not_fit_the_model():
