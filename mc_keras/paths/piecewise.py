@@ -24,7 +24,7 @@ class PiecewisePath(Path):
         provenance: See `Path`.
 
     Raises:
-        ValueError: If the segments do not meet or the positions are not rising from 0 to 1.
+        ValueError: If the segments do not meet, or the positions are not rising from 0 to 1.
     """
 
     def __init__(
@@ -50,6 +50,13 @@ class PiecewisePath(Path):
                 f"{len(self.segments)} segments need {len(self.segments) + 1} rising positions "
                 f"from 0.0 to 1.0, received {self.ends}."
             )
+        for k, (segment, following) in enumerate(itertools.pairwise(self.segments)):
+            for a, b, variable in zip(segment(1.0), following(0.0), self.variables, strict=True):
+                if not np.array_equal(a, b):
+                    raise ValueError(
+                        f"Path {k} does not end where path {k + 1} starts: '{variable.path}' "
+                        "differs; join paths that share that end."
+                    )
 
     @property
     def knots(self) -> tuple[float, ...]:
@@ -141,13 +148,6 @@ def concatenate(
         ValueError: If the paths do not meet, or the parametrisation is unknown.
     """
     paths = list(paths)
-    for k, (path, following) in enumerate(itertools.pairwise(paths)):
-        for a, b, variable in zip(path(1.0), following(0.0), path.variables, strict=True):
-            if a.shape != b.shape or not np.array_equal(a, b):
-                raise ValueError(
-                    f"Path {k} does not end where path {k + 1} starts: '{variable.path}' differs; "
-                    "join paths that share that end."
-                )
     if isinstance(parametrisation, str):
         if parametrisation == "uniform":
             shares = np.ones(len(paths))

@@ -53,11 +53,14 @@ def test_an_array_used_by_two_segments_is_stored_once(legs, tmp_path):
     assert sizes[1] < sizes[0] * 1.3
 
 
-def test_legs_that_do_not_meet(legs):
+@pytest.mark.parametrize(
+    "join", [mc.concatenate, lambda paths: PiecewisePath(paths, [0.0, 0.5, 1.0])]
+)
+def test_legs_that_do_not_meet(legs, join):
     with pytest.raises(
         ValueError, match="Path 0 does not end where path 1 starts: .*dense.*/kernel' differs"
     ):
-        mc.concatenate([legs[0], legs[2]])
+        join([legs[0], legs[2]])
 
 
 def test_bad_parametrisations(legs):
