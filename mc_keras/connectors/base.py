@@ -2,7 +2,8 @@
 
 import abc
 import dataclasses
-from typing import Any
+import inspect
+from typing import Any, Self
 
 import keras
 
@@ -67,7 +68,19 @@ class Connector(abc.ABC):
 
     def get_config(self) -> dict[str, Any]:
         """JSON-able description of the method, for the provenance of a path."""
-        return {key: _described(value) for key, value in vars(self).items()}
+        return {key: _described(value) for key, value in self._options().items()}
+
+    def replace(self, **changes: Any) -> Self:
+        """The same method with other options.
+
+        Raises:
+            TypeError: If there is no such option.
+            ValueError: If an option is unknown or out of range.
+        """
+        return type(self)(**(self._options() | changes))
+
+    def _options(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
 
 
 def _described(value: Any) -> Any:

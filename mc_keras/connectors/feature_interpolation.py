@@ -3,6 +3,7 @@
 from mc_keras.adjustment import LeastSquares, Solver
 from mc_keras.connectors.base import Connector
 from mc_keras.connectors.linear import Linear
+from mc_keras.connectors.options import not_negative
 from mc_keras.connectors.solved_at_knots import SolvedAtKnots
 
 
@@ -26,8 +27,9 @@ class FeatureInterpolation(SolvedAtKnots):
             feature.
         num_positions: Most output positions of a convolution that are used of each example, drawn
             at random.
-        num_examples: Number of examples, from the first on; if not given, as many as 4 GiB hold the
-            activations of. More take no more memory, but longer: activations are computed again.
+        num_examples: Number of examples, drawn at random; if not given, as many as 4 GiB hold the
+            activations of, with a warning if these are not all. More take no more memory, but
+            longer: activations are computed again.
 
     Raises:
         TypeError: If `base` is another connector.
@@ -52,15 +54,13 @@ class FeatureInterpolation(SolvedAtKnots):
         num_examples: int | None = None,
     ):
         super().__init__(base, num_knots, num_positions, num_examples)
-        if ridge < 0:
-            raise ValueError(f"FeatureInterpolation needs a ridge of 0 or more, received {ridge}.")
         if not 0 <= stagger <= 1 or (stagger and not isinstance(self.base, Linear)):
             raise ValueError(
                 "FeatureInterpolation takes a stagger from 0 to 1, and along Linear() only where "
                 f"it is not 0, received stagger={stagger} along {type(self.base).__name__}."
             )
         self.stagger = stagger
-        self.ridge = ridge
+        self.ridge = not_negative(self, "ridge", ridge)
 
     def solver(self) -> Solver:
         """See the base class."""

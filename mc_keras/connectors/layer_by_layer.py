@@ -12,6 +12,7 @@ from mc_keras.connectors.base import Connector, Job
 from mc_keras.connectors.learned import LearnedConnection
 from mc_keras.connectors.linear import Linear
 from mc_keras.connectors.optimal_transport import OptimalTransport
+from mc_keras.connectors.options import not_negative, whole
 from mc_keras.paths import Path
 from mc_keras.weight_space import WeightSpace
 
@@ -38,14 +39,10 @@ class LayerByLayer(Connector):
                 f"{name} moves units along {', '.join(bases)} or {last}, received "
                 f"{type(base).__name__}."
             )
-        if num_positions < 1 or (num_examples is not None and num_examples < 1) or ridge < 0:
-            raise ValueError(
-                f"{name} needs at least one position, one example and a ridge of 0 or more, "
-                f"received num_positions={num_positions}, num_examples={num_examples}, "
-                f"ridge={ridge}."
-            )
-        self.ridge = ridge
-        self.num_positions = num_positions
+        self.ridge = not_negative(self, "ridge", ridge)
+        self.num_positions = whole(self, "num_positions", num_positions)
+        if num_examples is not None:
+            num_examples = whole(self, "num_examples", num_examples)
         self.num_examples = num_examples
 
     @property
@@ -76,9 +73,8 @@ class LayerByLayer(Connector):
     ) -> Path:
         """See `Connector`."""
         if isinstance(self.base, OptimalTransport):
-            inner = type(self)(**(vars(self) | {"base": self.base.along}))
-            transport = OptimalTransport(**(vars(self.base) | {"along": inner}))
-            return transport.connect(space, start, end, data, job)
+            inner = self.replace(base=self.base.along)
+            return self.base.replace(along=inner).connect(space, start, end, data, job)
         how = self.stepwise(job.seed)
         if isinstance(self.base, LearnedConnection):
             how = dataclasses.replace(how, along=self.base.connect(space, start, end, data, job))

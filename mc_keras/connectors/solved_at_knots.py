@@ -10,6 +10,7 @@ from mc_keras.adjustment import Solver, is_adjustable, solve_along
 from mc_keras.connectors.arc import Arc
 from mc_keras.connectors.base import Connector, Job
 from mc_keras.connectors.linear import Linear
+from mc_keras.connectors.options import whole
 from mc_keras.paths import AffinePath, Coefficients, PolygonalChain, Ramp
 from mc_keras.weight_space import WeightSpace
 
@@ -35,14 +36,10 @@ class SolvedAtKnots(Connector):
                 f"{name} starts from Linear() or Arc(), received {type(base).__name__}; to line "
                 f"the units up first, use OptimalTransport(along={name}())."
             )
-        if num_knots < 3 or num_positions < 1 or (num_examples is not None and num_examples < 1):
-            raise ValueError(
-                f"{name} needs at least three knots (the ends are two), one position and one "
-                f"example, received num_knots={num_knots}, num_positions={num_positions}, "
-                f"num_examples={num_examples}."
-            )
-        self.num_knots = num_knots
-        self.num_positions = num_positions
+        self.num_knots = whole(self, "num_knots", num_knots, 3)  # the ends are two
+        self.num_positions = whole(self, "num_positions", num_positions)
+        if num_examples is not None:
+            num_examples = whole(self, "num_examples", num_examples)
         self.num_examples = num_examples
 
     @property

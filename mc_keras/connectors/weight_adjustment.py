@@ -9,6 +9,7 @@ from mc_keras.connectors.layer_by_layer import LayerByLayer
 from mc_keras.connectors.learned import LearnedConnection
 from mc_keras.connectors.linear import Linear
 from mc_keras.connectors.optimal_transport import OptimalTransport
+from mc_keras.connectors.options import whole
 
 
 class WeightAdjustment(LayerByLayer):
@@ -35,8 +36,9 @@ class WeightAdjustment(LayerByLayer):
         pseudo_inverse: Solve by the plain pseudo-inverse instead, without a ridge, as in the paper.
         num_positions: Most output positions of a convolution that are used of each example, drawn
             at random.
-        num_examples: Number of examples, from the first on; if not given, as many as 4 GiB hold the
-            activations of. More take no more memory, but longer: activations are computed again.
+        num_examples: Number of examples, drawn at random; if not given, as many as 4 GiB hold the
+            activations of, with a warning if these are not all. More take no more memory, but
+            longer: activations are computed again.
 
     Raises:
         TypeError: If `base` is another connector.
@@ -65,13 +67,8 @@ class WeightAdjustment(LayerByLayer):
             raise ValueError(
                 f"WeightAdjustment takes target='start', 'end' or 'blend', not target={target!r}."
             )
-        if num_breakpoints < 2:
-            raise ValueError(
-                "WeightAdjustment needs at least two breakpoints (the ends), received "
-                f"num_breakpoints={num_breakpoints}."
-            )
         self.target = target
-        self.num_breakpoints = num_breakpoints
+        self.num_breakpoints = whole(self, "num_breakpoints", num_breakpoints, 2)  # the ends
         self.pseudo_inverse = pseudo_inverse
 
     def stepwise(self, seed: int) -> Stepwise:

@@ -17,8 +17,8 @@ def connector_of(row: str, chains: Chains = AS_USUAL, fit_examples: int | None =
     Args:
         row: Its name.
         chains: How chains are trained.
-        fit_examples: How many training examples, from the first on, layers are solved for on; as
-            many as the method takes if not given.
+        fit_examples: How many training examples, drawn at random, layers are solved for on; as many
+            as the method takes if not given.
 
     Raises:
         ValueError: If there is no such method.
@@ -28,8 +28,8 @@ def connector_of(row: str, chains: Chains = AS_USUAL, fit_examples: int | None =
     if row in _NUM_CONTROL_POINTS:
         return chains.connector(_NUM_CONTROL_POINTS[row])
     connector = by_name(row)
-    if vars(connector).get("num_examples", 0) is None:
-        vars(connector)["num_examples"] = fit_examples
+    if getattr(connector, "num_examples", 0) is None:
+        return connector.replace(num_examples=fit_examples)
     return connector
 
 
