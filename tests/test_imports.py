@@ -26,6 +26,7 @@ ALLOWED = {
     "adjustment": {
         "batch_norm",
         "checkpoint",
+        "data",
         "paths",
         "progress",
         "units",

@@ -129,8 +129,8 @@ _TRAIN_EXAMPLES = flags.DEFINE_integer(
 _FIT_EXAMPLES = flags.DEFINE_integer(
     "fit_examples",
     None,
-    "Training examples, from the first on, that layers are solved for on. Default: 20000 for table "
-    "2, else all.",
+    "Training examples, drawn at random, that layers are solved for on. Default: 20000 for table "
+    "2, else as many as fit into memory.",
     lower_bound=1,
 )
 _EPOCHS = flags.DEFINE_integer(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mc_keras.adjustment.kept_rows import ROWS_BYTES, KeptRows, Rows
 from mc_keras.adjustment.legs import Ends, leg, reading_means, unit_means
 from mc_keras.adjustment.linear_layers import LinearLayer, warn_of_few_rows
-from mc_keras.adjustment.networks import BYTES, Network, mixture, num_affordable
+from mc_keras.adjustment.networks import BYTES, Network, examples_of, mixture
 from mc_keras.adjustment.program import Program
 from mc_keras.adjustment.solutions import Solutions
 from mc_keras.adjustment.solvers import equations_of, put
@@ -37,10 +37,10 @@ class Stepwise:
         ridge: See `NormalEquations`.
         pseudo_inverse: Solve without a prior, by the pseudo-inverse; each leg then begins with a
             segment that leads to the first solution.
-        num_examples: How many of the first examples are used; if not given, as many as can be held
-            in memory. Of more, the activations are computed again for each solution.
+        num_examples: How many examples, drawn at random, are used; if not given, as many as can be
+            held in memory. Of more, the activations are computed again for each solution.
         num_positions: Most output positions of a convolution that are used of each example.
-        seed: Of the choice of positions.
+        seed: Of the choice of examples and positions.
     """
 
     refit: bool = True
@@ -112,8 +112,7 @@ class _Walk:
         self.program = Program(space.model)
         self.variables = {id(v): i for i, v in enumerate(space.variables)}
         self.steps = steps_of(self.program, space)
-        count = how.num_examples
-        self.x = x[: num_affordable(self.program, 3) if count is None else count]
+        self.x = examples_of(self.program, x, how.num_examples, how.seed)
         self.point, self.end = list(ends[0]), list(ends[1])
         self.state, self.end_state = list(states[0]), list(states[1])
         rng = np.random.default_rng(how.seed)

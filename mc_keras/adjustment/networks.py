@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from mc_keras.adjustment.linear_layers import LinearLayer
 from mc_keras.adjustment.program import Call, Program, Slot
+from mc_keras.data import subset
+from mc_keras.user_warning import warn_user
 from mc_keras.weight_space import WeightSpace
 
 # Examples that go through a layer at once.
@@ -217,6 +219,22 @@ def num_affordable(program: Program, num_networks: int) -> int:
     """Examples whose activations can be held, for so many networks at once."""
     per_example = 4 * program.most_held() * num_networks
     return max(BATCH, BYTES // max(per_example, 1) // BATCH * BATCH)
+
+
+def examples_of(program: Program, x: NDArray, num_examples: int | None, seed: int) -> NDArray:
+    """The examples that layers are solved for on: so many, drawn at random.
+
+    Not given, as many as can be held for three networks; if that leaves some out, a warning says
+    so.
+    """
+    count = num_affordable(program, 3) if num_examples is None else num_examples
+    if num_examples is None and count < len(x):
+        warn_user(
+            f"Layers are solved for on {count:,} of {len(x):,} examples, drawn at random, so that "
+            f"their activations fit into {BYTES / 2**30:.0f} GiB. Pass num_examples={len(x)} for "
+            "all of them in the same memory and a longer time, or num_examples of your choice."
+        )
+    return subset([x], count, seed)[0]
 
 
 def same_weights(call: Call, networks: Sequence[Network]) -> bool:

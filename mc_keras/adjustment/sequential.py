@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 
 from mc_keras.adjustment.kept_rows import ROWS_BYTES, KeptRows
 from mc_keras.adjustment.linear_layers import LinearLayer, warn_of_few_rows
-from mc_keras.adjustment.networks import BATCH, BYTES, Network, num_affordable, same_weights
+from mc_keras.adjustment.networks import (
+    BATCH,
+    BYTES,
+    Network,
+    examples_of,
+    num_affordable,
+    same_weights,
+)
 from mc_keras.adjustment.program import Program
 from mc_keras.adjustment.solutions import Solutions
 from mc_keras.adjustment.solvers import Solver, put
@@ -65,10 +72,10 @@ def solve_along(
         solver: How.
         stagger: How far the layers go one after the other: 0, all at once; 1, each when the one
             before it is done.
-        num_examples: How many of the first examples are used; if not given, as many as can be held
-            in memory. Of more, the activations are computed again for each layer.
+        num_examples: How many examples, drawn at random, are used; if not given, as many as can be
+            held in memory. Of more, the activations are computed again for each layer.
         num_positions: Most output positions of a convolution that are used of each example.
-        seed: Of the choice of positions.
+        seed: Of the choice of examples and positions.
         solutions: What an earlier run has solved.
         verbose: 1 for a progress bar.
 
@@ -80,7 +87,7 @@ def solve_along(
     program = Program(space.model)
     program.check_solvable()
     variables = {id(v): i for i, v in enumerate(space.variables)}
-    x = x[: num_affordable(program, 3) if num_examples is None else num_examples]
+    x = examples_of(program, x, num_examples, seed)
     at_once = max(1, num_affordable(program, 1) // max(len(x), BATCH) - 2)
     linear = program.linear
     owners = _owners(program, variables)

@@ -9,8 +9,10 @@ from mc_keras.adjustment import is_adjustable, is_stepwise, num_linear
 from mc_keras.connectors.base import Connector, Job
 from mc_keras.connectors.feature_interpolation import FeatureInterpolation
 from mc_keras.connectors.optimal_transport import MATCHES, SCAN, OptimalTransport
+from mc_keras.connectors.options import whole
 from mc_keras.connectors.path_loss import PathLoss
 from mc_keras.connectors.weight_adjustment import WeightAdjustment
+from mc_keras.data import subset
 from mc_keras.paths import Path
 from mc_keras.weight_space import WeightSpace
 
@@ -29,9 +31,8 @@ class Best(Connector):
     examples, of paths that were made from others; labels are used for nothing else.
 
     Args:
-        num_choosing: Number of examples, from the first on, that paths to choose from are made
-            from, and number of those after them that they are measured on; of fewer examples, half
-            each.
+        num_choosing: Number of examples, drawn at random, that paths to choose from are made from,
+            and number of others that they are measured on; of fewer examples, half each.
         num_positions: See `FeatureInterpolation`.
         num_examples: See `FeatureInterpolation`.
 
@@ -45,12 +46,10 @@ class Best(Connector):
     def __init__(
         self, *, num_choosing: int = 2000, num_positions: int = 16, num_examples: int | None = None
     ):
-        if num_choosing < 1:
-            raise ValueError(f"Best needs an example to choose by, received {num_choosing}.")
-        self.num_choosing = num_choosing
-        self.num_positions = num_positions
-        self.num_examples = num_examples
-        self._along(0.0, 3)
+        self.num_choosing = whole(self, "num_choosing", num_choosing)
+        checked = FeatureInterpolation(num_positions=num_positions, num_examples=num_examples)
+        self.num_positions = checked.num_positions
+        self.num_examples = checked.num_examples
 
     def applies_to(self, network: keras.Model) -> bool:
         """See `Connector`."""
@@ -66,12 +65,14 @@ class Best(Connector):
     ) -> Path:
         """See `Connector`."""
         count = min(self.num_choosing, max(len(data[0]) // 2, 1))
-        few = tuple(array[:count] for array in data)
-        measure = PathLoss(space, tuple(array[: 2 * count][-count:] for array in data))
+        # By turns, so that data sorted by class give both halves all classes.
+        drawn = subset(data, 2 * count, job.seed)
+        few = tuple(array[::2] for array in drawn)
+        measure = PathLoss(space, tuple(array[::-2] for array in drawn))
         num_layers = num_linear(space.model)
 
         def loss(candidate: OptimalTransport) -> float:
-            first = OptimalTransport(**(vars(candidate) | {"end": "permuted"}))
+            first = candidate.replace(end="permuted")
             with warnings.catch_warnings(action="ignore"):  # of so few examples, for now
                 path = first.connect(space, start, end, few, job)
             return measure.worst(path, SCAN, verbose=job.verbose)

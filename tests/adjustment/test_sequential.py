@@ -203,14 +203,24 @@ def test_too_few_examples_are_a_warning_of_the_line_that_asked(method):
         mc.connect(a, b, "ot+repair", data_for(x))
 
 
+@pytest.mark.parametrize("method", ["best", "linear+wa"])
+def test_examples_left_out_are_a_warning_of_the_line_that_asked(method, monkeypatch):
+    a, b, x = pair(lambda: dense((5,)), examples=600)
+    connector = mc.connectors.by_name(method)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "Layers are solved for on")
+        mc.connect(a, b, connector, data_for(x))
+        monkeypatch.setattr("mc_keras.adjustment.networks.BYTES", 1)
+        mc.connect(a, b, Repair(num_examples=550), data_for(x))
+    with pytest.warns(UserWarning, match="on 500 of 600 examples") as warned:
+        mc.connect(a, b, connector, data_for(x))
+    assert [w.filename for w in warned if "500 of 600" in str(w.message)] == [__file__]
+
+
 def test_bad_input_is_named():
     a, b, x = pair(lambda: dense((5,)))
     with pytest.raises(TypeError, match=r"use OptimalTransport\(along=Repair\(\)\)"):
         Repair(mc.connectors.OptimalTransport())
-    with pytest.raises(ValueError, match="at least three knots"):
-        FeatureInterpolation(num_knots=2)
-    with pytest.raises(ValueError, match="ridge of 0 or more"):
-        FeatureInterpolation(ridge=-1.0)
     with pytest.raises(ValueError, match="stagger from 0 to 1"):
         FeatureInterpolation(Arc(), stagger=0.5)
     with pytest.raises(ValueError, match="method needs data"):
