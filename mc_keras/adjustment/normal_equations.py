@@ -72,11 +72,7 @@ class NormalEquations:
         Raises:
             ValueError: If one of them is not finite.
         """
-        if not (np.isfinite(features).all() and np.isfinite(targets).all()):
-            raise ValueError(
-                f"The features of {self.name} are not finite: some weights or inputs are so large "
-                "that activations overflow; look at the two networks, or scale the inputs."
-            )
+        check_finite(self.name, features, targets)
         begin = 0
         while begin < len(features):
             count = min(len(features) - begin, _ROWS - self._num_waiting)
@@ -136,6 +132,15 @@ class NormalEquations:
             vectors = vectors[:, kept]
             change = vectors @ ((vectors.T @ self.missing) / values[kept, None])
         return self.prior + change
+
+
+def check_finite(name: str, *arrays: NDArray) -> None:
+    """Raise ValueError if the features of `name`, or what they are fitted to, are not finite."""
+    if not all(np.isfinite(array).all() for array in arrays):
+        raise ValueError(
+            f"The features of {name} are not finite: some weights or inputs are so large that "
+            "activations overflow; look at the two networks, or scale the inputs."
+        )
 
 
 def _threads_for(num_features: int) -> contextlib.AbstractContextManager[Any]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from mc_keras.adjustment.kept_rows import Rows
 from mc_keras.adjustment.linear_layers import LinearLayer
 from mc_keras.adjustment.networks import Network
-from mc_keras.adjustment.normal_equations import NormalEquations
+from mc_keras.adjustment.normal_equations import NormalEquations, check_finite
 from mc_keras.adjustment.program import Call
 
 
@@ -104,8 +104,8 @@ class Rescaling(Solver):
         self, layer: LinearLayer, call: Call, network: Network, ends: Sequence[Rows], t: float
     ) -> NDArray[np.float64]:
         """See the base class."""
-        mean, deviation = _moments(list(network.rows(layer, call)))
-        start, end = map(_moments, ends)
+        mean, deviation = _moments(list(network.rows(layer, call)), call)
+        start, end = (_moments(rows, call) for rows in ends)
         wanted_mean, wanted = (
             (1 - t) * first + t * second for first, second in zip(start, end, strict=True)
         )
@@ -120,8 +120,11 @@ class Rescaling(Solver):
         return matrix
 
 
-def _moments(rows: Rows) -> tuple[NDArray, NDArray]:
-    count = sum(len(r) for r in rows)
+def _moments(rows: Rows, call: Call) -> tuple[NDArray, NDArray]:
+    count = 0
+    for r in rows:
+        check_finite(f"the layer '{call.path}'", r)
+        count += len(r)
     mean = sum(r.sum(0, dtype="float64") for r in rows) / count
     squares = sum(np.sum(np.square(r - mean), 0, dtype="float64") for r in rows)
     return np.asarray(mean), np.sqrt(squares / count)

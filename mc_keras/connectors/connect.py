@@ -102,7 +102,7 @@ def connect(
     Raises:
         TypeError: If a model is not a Keras model, or cannot be rebuilt from its configuration.
         ValueError: If the models differ in architecture, are not built or hold NaN, the method does
-            not exist, or the data are missing or do not fit.
+            not exist, the data are missing or do not fit, or the path is not finite.
 
     Example:
 
@@ -155,4 +155,17 @@ def connect(
                 f"The method '{connector.name}' returned a path whose point at t={t} is not the "
                 "model given; this is an error of the method, not of its input."
             )
+    _check_inside(path, connector)
     return path
+
+
+def _check_inside(path: Path, connector: Connector) -> None:
+    """Raise ValueError where the path is not finite, at a few positions."""
+    for t in (0.25, 0.5, 0.75):
+        for array, variable in zip(path(t), path.variables, strict=True):
+            if not np.isfinite(array).all():
+                raise ValueError(
+                    f"The path of the method '{connector.name}' holds NaN or infinite values at "
+                    f"t={t}, in '{variable.path}': its training diverged, or activations "
+                    "overflow; take a smaller learning rate, or scale the inputs."
+                )

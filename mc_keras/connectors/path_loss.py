@@ -1,5 +1,6 @@
 """The loss on a path, for methods that choose by it."""
 
+import math
 from collections.abc import Sequence
 
 import keras
@@ -28,7 +29,7 @@ class PathLoss:
         self.batch_norm = BatchNormEstimator(space.model, self.x)
 
     def worst(self, path: Path, positions: Sequence[float], *, verbose: int = 0) -> float:
-        """The highest loss."""
+        """The highest loss; infinite where it is not finite."""
         bar = ProgressBar("measuring the loss", len(positions), verbose=verbose)
         losses = []
         for t in positions:
@@ -44,4 +45,4 @@ class PathLoss:
             x, y = self.x[begin : begin + _BATCH], self.y[begin : begin + _BATCH]
             value = self.loss(y, self.space(point, x, state=state))
             total += float(keras.ops.convert_to_numpy(value)) * len(x)
-        return total / len(self.x)
+        return total / len(self.x) if math.isfinite(total) else math.inf
