@@ -8,19 +8,20 @@ from numpy.typing import NDArray
 
 from mc_keras.connectors.base import Connector, Job
 from mc_keras.connectors.linear import Linear
+from mc_keras.connectors.options import whole
 from mc_keras.connectors.path_loss import PathLoss
-from mc_keras.connectors.permutation_stage import SlotEditor, Slots, half_free, one_slot, swaps
+from mc_keras.connectors.permutation_stage import SlotEditor
+from mc_keras.connectors.reordering import MOST_TRIES, Reordering
+from mc_keras.data import subset
 from mc_keras.paths import Path, PiecewisePath
 from mc_keras.progress import ProgressBar
-from mc_keras.units import Matching, UnitGroup, match_units, permute_all, unit_groups
+from mc_keras.units import Matching, match_units, permute_all, unit_groups
 from mc_keras.units.activations import second_moments
 from mc_keras.weight_space import WeightSpace, clone
 
-_RIDGE = 1e-4
 MATCHES: tuple[Literal["weights", "activations", "both"], ...] = ("weights", "activations", "both")
 # Where the loss of stage one is measured.
 SCAN = (0.0, 0.125, 0.25, 0.5, 0.75, 0.875, 1.0)
-_MOST_TRIES = 3  # ways to reorder a group: half of the slots free, one, and swaps
 
 
 class OptimalTransport(Connector):
@@ -45,13 +46,14 @@ class OptimalTransport(Connector):
             are always swapped, and so are those that a layer or group normalization, a softmax or
             another reduction over the units reads: no slot of theirs is free.
         simultaneous_swaps: Number of swaps in one segment. Fewer, longer segments, a higher loss.
-        num_examples: Number of examples, from the first on, for matching, for refitting and for the
+        num_examples: Number of examples, drawn at random, for matching, for refitting and for the
             loss; stage one has them all.
         on_unknown: What to do at a layer without a unit rule: `"error"`, or `"end"` to leave the
             units that reach it in their order, see `mc.units.unit_groups`.
 
     Raises:
-        ValueError: If an option is unknown or out of range.
+        TypeError: If `along` is no connector.
+        ValueError: If an option is unknown or out of range, or `along` stops before the end.
 
     Reference:
         Anokhin and Yarotsky, 2020, section 3.4. Kuditipudi et al., 2019, lemma 4, for slots
@@ -83,22 +85,29 @@ class OptimalTransport(Connector):
                 "OptimalTransport takes stage='auto', 'swaps', 'one_slot' or 'half_free', not "
                 f"stage={stage!r}."
             )
-        if simultaneous_swaps < 1 or num_examples < 1:
-            raise ValueError(
-                "OptimalTransport needs at least one swap at a time and one example, received "
-                f"simultaneous_swaps={simultaneous_swaps}, num_examples={num_examples}."
-            )
         if on_unknown not in ("error", "end"):
             raise ValueError(
                 "OptimalTransport takes on_unknown='error' or 'end', not "
                 f"on_unknown={on_unknown!r}."
             )
+        along = Linear() if along is None else along
+        if not isinstance(along, Connector):
+            raise TypeError(
+                "OptimalTransport takes a connector such as mc.connectors.Arc() for stage one, "
+                f"received along={along!r:.80}."
+            )
+        if not along.reaches_end:
+            raise ValueError(
+                "OptimalTransport takes a connector for stage one that reaches the end, received "
+                f"along={type(along).__name__}(...), which stops at a reordering of it: leave out "
+                "its end='permuted'."
+            )
         self.end = end
-        self.along = along if along is not None else Linear()
+        self.along = along
         self.match = match
         self.stage = stage
-        self.simultaneous_swaps = simultaneous_swaps
-        self.num_examples = num_examples
+        self.simultaneous_swaps = whole(self, "simultaneous_swaps", simultaneous_swaps)
+        self.num_examples = whole(self, "num_examples", num_examples)
         self.on_unknown = on_unknown
 
     @property
@@ -142,27 +151,31 @@ class OptimalTransport(Connector):
                 f"OptimalTransport(match={self.match!r}, stage={self.stage!r}) needs data: pass "
                 "data=(x, y), or match by weights and reorder by swaps."
             )
-        few = None if data is None else tuple(array[: self.num_examples] for array in data)
-        measure = None if few is None else PathLoss(space, few)
+        few = None if data is None else subset(data, self.num_examples, job.seed)
         matching, reordered = self._reordered(start, end, few, job)
         first = self.along.connect(space, start, reordered.model, data, job)
+        if self.end == "permuted":
+            return first
+        stage = "swaps" if few is None else self.stage
+        moments: list[NDArray | None] = [None] * len(matching.groups)
+        if few is not None and stage != "swaps":
+            moments = second_moments(end, few[0], verbose=job.verbose)
+        measure, limit = None, 0.0
+        if few is not None and stage == "auto":
+            measure = PathLoss(space, few)
+            limit = measure.worst(first, SCAN, verbose=job.verbose)
         editor = SlotEditor(space, reordered.read(), reordered.read_state())
-        if self.end == "exact":
-            moments: list[NDArray | None] = [None] * len(matching.groups)
-            if few is not None and self.stage != "swaps":
-                moments = second_moments(end, few[0], verbose=job.verbose)
-            if self.stage != "auto":
-                measure = None
-            limit = 0.0
-            if measure is not None:
-                limit = measure.worst(first, SCAN, verbose=job.verbose)
-            # The last group to be permuted is the first to be put back.
-            triples = list(zip(matching.groups, matching.permutations, moments, strict=True))
-            bar = ProgressBar("reordering", _MOST_TRIES * len(triples), verbose=job.verbose)
-            for number, (group, order, moment) in enumerate(reversed(triples), 1):
-                if not np.array_equal(order, np.arange(group.size)):
-                    self._reorder(editor, group, order, moment, measure, limit, bar)
-                bar.reach(_MOST_TRIES * number)
+        # The last group to be permuted is the first to be put back.
+        triples = list(zip(matching.groups, matching.permutations, moments, strict=True))
+        bar = ProgressBar("reordering", MOST_TRIES * len(triples), verbose=job.verbose)
+        for number, (group, order, moment) in enumerate(reversed(triples), 1):
+            if not np.array_equal(order, np.arange(group.size)):
+                reordering = Reordering(editor, group, order, moment, self.simultaneous_swaps)
+                if measure is None:
+                    editor.append(reordering.by(stage)[0])
+                else:
+                    editor.append(reordering.by_the_best(measure, limit, bar))
+            bar.reach(MOST_TRIES * number)
         if not editor.segments:
             return first
         return PiecewisePath([first, editor.path()], [0.0, 0.5, 1.0])
@@ -187,72 +200,3 @@ class OptimalTransport(Connector):
             *permute_all(matching.groups, matching.permutations, b.read(), b.read_state())
         )
         return matching, reordered
-
-    def _reorder(
-        self,
-        editor: SlotEditor,
-        group: UnitGroup,
-        order: NDArray[np.int64],
-        moment: NDArray | None,
-        measure: "PathLoss | None",
-        limit: float,
-        bar: ProgressBar,
-    ) -> None:
-        """Put the units of one group into their own slots.
-
-        Swaps are tried only where a freed slot costs more than `limit`, the loss of stage one.
-        """
-        number = {"half_free": (group.size + 1) // 2, "one_slot": 1}
-        tried = []
-        for stage in self._free_stages(measure):
-            fork = editor.fork()
-            slots = Slots(group, fork)
-            if group.reduced or not (slots.separate and slots.axes["in"] and slots.axes["out"]):
-                break
-            free, compensation = _choose_free(slots, order, moment, number[stage])
-            (half_free if stage == "half_free" else one_slot)(slots, order, free, compensation)
-            tried.append((self._loss(fork, measure), fork))
-            bar.add(1)
-        if not tried or min(loss for loss, _ in tried) > limit:
-            fork = editor.fork()
-            swaps(Slots(group, fork), order, self.simultaneous_swaps)
-            tried.append((self._loss(fork, measure), fork))
-        editor.append(min(tried, key=lambda pair: pair[0])[1])
-
-    def _free_stages(self, measure: "PathLoss | None") -> tuple[str, ...]:
-        if self.stage == "auto":
-            return () if measure is None else ("half_free", "one_slot")
-        return () if self.stage == "swaps" else (self.stage,)
-
-    @staticmethod
-    def _loss(editor: SlotEditor, measure: "PathLoss | None") -> float:
-        """The highest loss in the middle of some segments, and where the first one ends."""
-        if measure is None:
-            return 0.0
-        path = editor.path()
-        count = path.num_segments
-        middles = np.unique(np.linspace(0, count - 1, 4).round()) + 0.5
-        return measure.worst(path, [*(middles / count).tolist(), 1 / count])
-
-
-def _choose_free(
-    slots: Slots, order: NDArray[np.int64], moment: NDArray | None, number: int
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The units that matter least, and what each other unit takes over of their activations.
-
-    Least squares on the activations, with a ridge. Units whose activations are not seen matter by
-    the length of their incoming weights, and nothing is taken over.
-    """
-    where = np.argsort(order)
-    lengths = {
-        role: np.sqrt(sum(np.sum(np.square(rows, dtype="float64"), 1) for rows in slots.rows(role)))
-        for role in ("in", "out")
-    }
-    scale = lengths["in"][where] if moment is None else np.sqrt(moment.diagonal())
-    free = np.sort(np.argsort(scale * lengths["out"][where], kind="stable")[:number])
-    kept = np.setdiff1d(np.arange(slots.size), free)
-    if moment is None:
-        return free, np.zeros((len(kept), number))
-    ridge = _RIDGE * max(float(moment.diagonal().mean()), 1e-30)
-    system = moment[np.ix_(kept, kept)] + ridge * np.eye(len(kept))
-    return free, np.linalg.solve(system, moment[np.ix_(kept, free)])

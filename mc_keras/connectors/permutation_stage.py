@@ -5,7 +5,7 @@ and unit `s` at the end. A unit is its incoming weights (with its bias and its b
 outgoing weights; all of a unit is copied bit for bit.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -90,52 +90,73 @@ class Slots:
         ]
 
 
-def swaps(slots: Slots, order: NDArray[np.int64], simultaneous: int = 1) -> None:
+def lengths(rows: Iterable[NDArray]) -> NDArray[np.float64]:
+    """Length of each unit's weights, given as for each axis an array `(units, width)`; L2."""
+    return np.sqrt(sum(np.sum(np.square(array, dtype="float64"), 1) for array in rows))
+
+
+def swaps(slots: Slots, order: NDArray[np.int64], simultaneous: int = 1) -> NDArray[np.float64]:
     """Swap pairs of units along straight lines, as the paper does.
+
+    Every permutation is made by two rounds of swaps in each of which no unit is swapped twice.
 
     Args:
         slots: The slots.
         order: The unit in each slot at the start.
         simultaneous: Number of swaps in one segment.
 
+    Returns:
+        For each segment, about how far its middle changes what the next layers are given.
+
     Reference:
         Anokhin and Yarotsky, 2020, section 3.4.
     """
-    for batch in _batches(_transpositions(order), simultaneous):
+    found = []
+    for batch in _batches(order, simultaneous):
+        first, second = np.array(batch).T
+        found.append(_bump(slots, first, second))
         changes: dict[int, dict[str, NDArray]] = {}
         now = {n: slots.editor.now[n].reshape(-1) for axes in slots.axes.values() for n, _ in axes}
         for axes in slots.axes.values():
             for number, positions in axes:
                 known = changes.setdefault(number, {"positions": np.zeros(0, np.int32)})
-                first, second = ([s for s, _ in batch], [s for _, s in batch])
                 here, there = positions[first].ravel(), positions[second].ravel()
                 now[number][here], now[number][there] = now[number][there], now[number][here]
                 known["positions"] = np.union1d(known["positions"], np.r_[here, there])
         slots.editor.add([(n, c["positions"], now[n][c["positions"]]) for n, c in changes.items()])
+    return np.array(found)
 
 
-def _transpositions(order: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-    order = order.copy()
-    where = np.argsort(order)
+def _batches(order: NDArray[np.int64], size: int) -> list[list[tuple[int, int]]]:
+    """Pairs of slots to swap, at most `size` at a time, no slot twice at a time.
+
+    A cycle is turned by one as a regular polygon is: by two reflections.
+    """
+    rounds: tuple[list[tuple[int, int]], ...] = ([], [])
+    seen: set[int] = set()
     for slot in range(len(order)):
-        other = int(where[slot])
-        if other != slot:
-            yield slot, other
-            order[other] = order[slot]
-            where[order[other]] = other
+        cycle = []
+        while slot not in seen:
+            seen.add(slot)
+            cycle.append(slot)
+            slot = int(order[slot])
+        for pairs, polygon in zip(rounds, (cycle, cycle[1:]), strict=True):
+            half = len(polygon) // 2
+            pairs += zip(polygon[:half], polygon[: -half - 1 : -1], strict=True)
+    return [pairs[begin : begin + size] for pairs in rounds for begin in range(0, len(pairs), size)]
 
 
-def _batches(pairs: Iterator[tuple[int, int]], size: int) -> Iterator[list[tuple[int, int]]]:
-    batch: list[tuple[int, int]] = []
-    used: set[int] = set()
-    for pair in pairs:
-        if len(batch) == size or used & set(pair):
-            yield batch
-            batch, used = [], set()
-        batch.append(pair)
-        used |= set(pair)
-    if batch:
-        yield batch
+def _bump(slots: Slots, first: NDArray[np.int64], second: NDArray[np.int64]) -> float:
+    """About how far the middle of some swaps changes what the next layers are given.
+
+    Between units with pre-activations `z` and `y` and outgoing weights `a` and `b` at most
+    `|z - y| * (2 * |a - b| + |a| + |b|) / 4`, for a convex activation with slopes in `[0, 1]`. Here
+    `|z - y|` is taken for proportional to the distance of the incoming weights.
+    """
+    z, y = (slots.rows("in", chosen) for chosen in (first, second))
+    a, b = (slots.rows("out", chosen) for chosen in (first, second))
+    apart = 2 * lengths(map(np.subtract, a, b)) + lengths(a) + lengths(b)
+    return float(np.sum(lengths(map(np.subtract, z, y)) * apart))
 
 
 def one_slot(

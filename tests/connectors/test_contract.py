@@ -7,8 +7,18 @@ import numpy as np
 import pytest
 
 import mc_keras as mc
+from mc_keras.connectors import (
+    Arc,
+    Best,
+    CurveFitting,
+    FeatureInterpolation,
+    OptimalTransport,
+    Repair,
+    WeightAdjustment,
+)
 from mc_keras.weight_space import WeightSpace
-from tests.contracts.connectors import CONNECTORS
+from tests.contracts.connectors import BAD_OPTIONS, CONNECTORS
+from tests.networks import classification_data
 
 
 @pytest.fixture(params=["dense_pair", "deep_pair", "batch_norm_pair"])
@@ -111,3 +121,84 @@ def test_bad_arguments(dense_pair, deep_pair):
         mc.connect(a, b, mc.connectors.Slerp(rows="outgoing"))
     with pytest.raises(ValueError, match="at least one epoch"):
         mc.connectors.CurveFitting(epochs=0)
+
+
+@pytest.mark.parametrize(("kind", "options", "message"), BAD_OPTIONS)
+def test_bad_options(kind, options, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        kind(**options)
+    with pytest.raises((TypeError, ValueError), match=message):
+        kind().replace(**options)
+
+
+def test_replaced_options():
+    connector = OptimalTransport(match="both", along=Arc(mean="none"), num_examples=np.int64(7))
+    other = connector.replace(end="permuted")
+    changed = connector.get_config() | {"end": "permuted"}
+    assert other.get_config() == json.loads(json.dumps(changed))
+    assert connector.end == "exact"
+    with pytest.raises(TypeError, match="middle"):
+        connector.replace(middle="exact")
+
+
+SOME = {
+    "matching": OptimalTransport(match="activations", num_examples=64),
+    "choosing": Best(num_choosing=32, num_examples=64),
+    "layer by layer": WeightAdjustment(num_examples=64, num_breakpoints=2),
+    "all layers": FeatureInterpolation(num_examples=64, num_knots=3),
+    "moments": Repair(num_examples=64, num_knots=3),
+}
+
+
+@pytest.mark.parametrize("connector", SOME.values(), ids=SOME)
+def test_some_examples_are_from_everywhere(connector, deep_pair):
+    """Data may be sorted by class: what comes after the first examples counts too."""
+    start, end, (x, y) = deep_pair
+    point, again, other = (
+        mc.connect(start, end, connector, data=(inputs, y))(0.3)
+        for inputs in (x, x, np.concatenate([x[:64], x[64:] ** 2]))
+    )
+    assert all(np.array_equal(a, b) for a, b in zip(point, again, strict=True))
+    assert not all(np.array_equal(a, b) for a, b in zip(point, other, strict=True))
+
+
+OVERFLOWING = {
+    "optimal transport": (OptimalTransport(), "mixed_float16", 1e5),
+    "through one slot": (OptimalTransport(stage="one_slot"), "mixed_float16", 1e5),
+    "matching": (OptimalTransport(match="activations"), "mixed_float16", 1e5),
+    "rescaling": (OptimalTransport(along=Repair()), "mixed_float16", 1e5),
+    "rescaling in single precision": (Repair(), "float32", 3e38),
+    "weight adjustment": (WeightAdjustment(), "mixed_float16", 1e5),
+    "training": (CurveFitting(epochs=4, batch_size=8, learning_rate=1e38), "float32", 1.0),
+}
+
+
+@pytest.mark.parametrize(("connector", "policy", "scale"), OVERFLOWING.values(), ids=OVERFLOWING)
+def test_what_overflows_gives_no_path(connector, policy, scale):
+    def build(seed):
+        keras.utils.set_random_seed(seed)
+        layers = [keras.layers.Dense(n, "relu", dtype=policy) for n in (7, 6)]
+        return keras.Sequential([keras.Input((5,)), *layers, keras.layers.Dense(3)])
+
+    x, y = classification_data((5,), 40)
+    with pytest.raises(ValueError, match="activations overflow|hold NaN or infinity"):
+        mc.connect(build(0), build(1), connector, data=(np.sign(x) * np.float32(scale), y))
+
+
+def two_ended(seed):
+    """Two inputs and two outputs."""
+    keras.utils.set_random_seed(seed)
+    inputs = [keras.Input((5,)), keras.Input((5,))]
+    hidden = keras.layers.Dense(7)(keras.layers.Add()(inputs))
+    return keras.Model(inputs, [keras.layers.Dense(3)(hidden), keras.layers.Dense(3)(hidden)])
+
+
+@pytest.mark.parametrize("name", ["ot", "ot+repair", "linear+wa", "best", "bezier"])
+def test_data_of_several_inputs_or_outputs(name):
+    a, b, (x, y) = two_ended(0), two_ended(1), classification_data((5,), 40)
+    with pytest.raises(ValueError, match="has 2 inputs and 2 outputs: data are used with"):
+        mc.connect(a, b, name, data=(x, y))
+    with pytest.raises(ValueError, match="inputs of the data are not one array"):
+        mc.connect(a, b, name, data=({"a": x, "b": x}, y))
+    if name == "ot":
+        assert np.array_equal(mc.connect(a, b, name)(1)[0], WeightSpace(b).read()[0])

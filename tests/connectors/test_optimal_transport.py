@@ -55,23 +55,40 @@ WIDE = {"widths": (9,)}
 
 
 @QUICK
-@given(order=ORDERS, simultaneous=st.integers(1, 4))
+@given(order=ORDERS, simultaneous=st.integers(1, 9))
 def test_swaps(order, simultaneous):
     model = dense_network(**WIDE)
     path = stage_path(model, order, "swaps", simultaneous=simultaneous)
     assert_ends_at(path, model)
-    if simultaneous == 1:
-        seen, cycles = set(), 0
-        for slot in range(9):
-            cycles += slot not in seen
-            while slot not in seen:
-                seen.add(slot)
-                slot = order[slot]
-        assert path.num_segments == 9 - cycles
+    seen, cycles = set(), 0
+    for slot in range(9):
+        cycles += slot not in seen
+        while slot not in seen:
+            seen.add(slot)
+            slot = order[slot]
+    fewest = -(-(9 - cycles) // simultaneous)
+    assert fewest <= path.num_segments <= fewest + (simultaneous > 1)
     for t in path.corners:
         rows = unit_groups(model)[0].rows(path(t))
         original = unit_groups(model)[0].rows(WeightSpace(model).read())
         assert sorted(map(tuple, rows)) == sorted(map(tuple, original))
+
+
+def test_the_swaps_that_matter_most_are_known(deep_pair):
+    """Of those that are measured one is nearly as bad as the worst of all."""
+    model, x = deep_pair[1], deep_pair[2][0]
+    space = WeightSpace(model)
+    for group in unit_groups(model):
+        order = np.random.default_rng(0).permutation(group.size)
+        start = permute(group, order, space.read(), space.read_state())
+        editor = SlotEditor(WeightSpace(clone(model)), *start)
+        bumps = swaps(Slots(group, editor), order)
+        path, count = editor.path(), len(bumps)
+        changes = [
+            np.square(path.space(path((k + 0.5) / count), x) - space(space.read(), x)).mean()
+            for k in range(count)
+        ]
+        assert max(np.array(changes)[np.argsort(bumps)[-2:]]) > 0.9 * max(changes)
 
 
 @QUICK
@@ -295,17 +312,6 @@ def test_a_wide_network_costs_little(tmp_path):
     assert peak < 10 * size + 2**21
 
 
-def test_bad_arguments(dense_pair):
-    a, b, _ = dense_pair
-    with pytest.raises(ValueError, match="not end='almost'"):
-        OptimalTransport(end="almost")
-    with pytest.raises(ValueError, match="not stage='fast'"):
-        OptimalTransport(stage="fast")
-    with pytest.raises(ValueError, match="not on_unknown='skip'"):
-        OptimalTransport(on_unknown="skip")
-    with pytest.raises(ValueError, match="not match='outgoing'"):
-        OptimalTransport(match="outgoing")
-    with pytest.raises(ValueError, match="at least one swap"):
-        OptimalTransport(simultaneous_swaps=0)
+def test_stages_that_need_data(dense_pair):
     with pytest.raises(ValueError, match="needs data"):
-        mc.connect(a, b, OptimalTransport(stage="one_slot"))
+        mc.connect(*dense_pair[:2], OptimalTransport(stage="one_slot"))

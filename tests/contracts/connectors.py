@@ -1,4 +1,4 @@
-"""One row for each connection method."""
+"""One row for each connection method, and one for each option that is refused."""
 
 import mc_keras as mc
 from mc_keras.connectors import (
@@ -29,6 +29,9 @@ CONNECTORS = {
     "slerp of incoming rows": Slerp(rows="incoming"),
     "optimal transport": OptimalTransport(),
     "optimal transport by swaps along an arc": OptimalTransport(along=Arc(), stage="swaps"),
+    "optimal transport by all swaps at once": OptimalTransport(
+        stage="swaps", simultaneous_swaps=100
+    ),
     "optimal transport through one slot": OptimalTransport(stage="one_slot"),
     "optimal transport through half of the slots": OptimalTransport(stage="half_free"),
     "optimal transport by incoming weights": OptimalTransport(match="incoming"),
@@ -61,3 +64,38 @@ CONNECTORS = {
         LearnedConnection(model=_FLOW), num_breakpoints=3
     ),
 }
+
+_COUNTS = [
+    (OptimalTransport, "simultaneous_swaps", 1),
+    (OptimalTransport, "num_examples", 1),
+    (Best, "num_choosing", 1),
+    (Repair, "num_knots", 3),
+    (FeatureInterpolation, "num_positions", 1),
+    (FeatureInterpolation, "num_examples", 1),
+    (WeightAdjustment, "num_breakpoints", 2),
+    (Butterfly, "num_positions", 1),
+    (Butterfly, "num_examples", 1),
+]
+BAD_OPTIONS = [
+    *(
+        (kind, {name: value}, f"whole number of at least {least} for {name}, .*={value!r}")
+        for kind, name, least in _COUNTS
+        for value in (least - 1, least + 1.5, str(least))
+    ),
+    *(
+        (kind, {"ridge": value}, f"finite number of 0 or more for ridge, .*={value!r}")
+        for kind in (WeightAdjustment, Butterfly, FeatureInterpolation)
+        for value in (-1e-4, float("nan"), float("inf"), "1e-4")
+    ),
+    (OptimalTransport, {"end": "almost"}, "not end='almost'"),
+    (OptimalTransport, {"stage": "fast"}, "not stage='fast'"),
+    (OptimalTransport, {"on_unknown": "skip"}, "not on_unknown='skip'"),
+    (OptimalTransport, {"match": "outgoing"}, "not match='outgoing'"),
+    (OptimalTransport, {"along": "arc"}, "a connector such as .* received along='arc'"),
+    (OptimalTransport, {"along": OptimalTransport(end="permuted")}, "that reaches the end"),
+    (
+        OptimalTransport,
+        {"along": WeightAdjustment(OptimalTransport(end="permuted"))},
+        r"along=WeightAdjustment\(...\), which stops at a reordering",
+    ),
+]

@@ -1,0 +1,105 @@
+"""How the units of one group are put into their own slots: one way, or the best of several."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mc_keras.connectors.path_loss import PathLoss
+from mc_keras.connectors.permutation_stage import (
+    SlotEditor,
+    Slots,
+    half_free,
+    lengths,
+    one_slot,
+    swaps,
+)
+from mc_keras.progress import ProgressBar
+from mc_keras.units import UnitGroup
+
+MOST_TRIES = 3  # half of the slots free, one of them, and swaps
+_RIDGE = 1e-4
+_MEASURED_SWAPS = 8  # in the middle of those that may change the outputs most
+
+
+class Reordering:
+    """The ways to put the units of one group into their own slots.
+
+    Args:
+        editor: Where they are to be put there.
+        group: The group.
+        order: The unit in each slot.
+        moment: Mean products of the activations, where they are known.
+        simultaneous: Number of swaps in one segment.
+    """
+
+    def __init__(
+        self,
+        editor: SlotEditor,
+        group: UnitGroup,
+        order: NDArray[np.int64],
+        moment: NDArray | None,
+        simultaneous: int,
+    ):
+        self.editor, self.group, self.order, self.moment = editor, group, order, moment
+        self.simultaneous = simultaneous
+        slots = Slots(group, editor)
+        separate = slots.separate and slots.axes["in"] and slots.axes["out"]
+        self.can_be_freed = bool(separate and not group.reduced)
+
+    def by(self, stage: str) -> tuple[SlotEditor, list[float]]:
+        """A fork of the editor in which they are there, and where to look for its highest loss.
+
+        Where no slot can be freed they are swapped, whatever the stage. Positions are counted in
+        segments.
+        """
+        fork = self.editor.fork()
+        slots = Slots(self.group, fork)
+        if stage == "swaps" or not self.can_be_freed:
+            bumps = swaps(slots, self.order, self.simultaneous)
+            return fork, (np.argsort(bumps)[-_MEASURED_SWAPS:] + 0.5).tolist()
+        number = (self.group.size + 1) // 2 if stage == "half_free" else 1
+        free, compensation = _choose_free(slots, self.order, self.moment, number)
+        (half_free if stage == "half_free" else one_slot)(slots, self.order, free, compensation)
+        # Between the first segment and the last one the function does not change.
+        count = len(fork.segments)
+        return fork, [0.5, 1.0, count / 2, count - 0.5]
+
+    def by_the_best(self, measure: PathLoss, limit: float, bar: ProgressBar) -> SlotEditor:
+        """A fork of the editor in which they are there, along the lowest loss.
+
+        Args:
+            measure: The loss.
+            limit: The loss of stage one: swaps are tried only where a freed slot costs more.
+            bar: Is told of every try.
+        """
+        tried = []
+        for stage in ("half_free", "one_slot") if self.can_be_freed else ():
+            tried.append(self._measured(stage, measure))
+            bar.add(1)
+        if not tried or min(loss for loss, _ in tried) > limit:
+            tried.append(self._measured("swaps", measure))
+        return min(tried, key=lambda pair: pair[0])[1]
+
+    def _measured(self, stage: str, measure: PathLoss) -> tuple[float, SlotEditor]:
+        fork, places = self.by(stage)
+        positions = [place / len(fork.segments) for place in places]
+        return measure.worst(fork.path(), positions), fork
+
+
+def _choose_free(
+    slots: Slots, order: NDArray[np.int64], moment: NDArray | None, number: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The units that matter least, and what each other unit takes over of their activations.
+
+    Least squares on the activations, with a ridge. Units whose activations are not seen matter by
+    the length of their incoming weights, and nothing is taken over.
+    """
+    where = np.argsort(order)
+    scale = lengths(slots.rows("in"))[where] if moment is None else np.sqrt(moment.diagonal())
+    outgoing = lengths(slots.rows("out"))[where]
+    free = np.sort(np.argsort(scale * outgoing, kind="stable")[:number])
+    kept = np.setdiff1d(np.arange(slots.size), free)
+    if moment is None:
+        return free, np.zeros((len(kept), number))
+    ridge = _RIDGE * max(float(moment.diagonal().mean()), 1e-30)
+    system = moment[np.ix_(kept, kept)] + ridge * np.eye(len(kept))
+    return free, np.linalg.solve(system, moment[np.ix_(kept, free)])
