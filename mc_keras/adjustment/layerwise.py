@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,8 @@ class Stepwise:
     Attributes:
         refit: Whether the next layers are solved for all along a leg, or only at its end and taken
             there together with the layer, unit by unit.
-        arc: Whether units move along arcs through their mean, or along straight lines.
+        arc: The middle of the arcs that units move along: the mean of the `"units"`, or `"none"`
+            for zero; straight lines if not given.
         along: Path that layers follow while others are solved for, instead of a line or an arc: at
             the breakpoints, and straight between them.
         target: What the output layer is fitted to: the outputs of the `"start"`, of the `"end"`,
@@ -44,7 +45,7 @@ class Stepwise:
     """
 
     refit: bool = True
-    arc: bool = False
+    arc: Literal["units", "none"] | None = None
     along: Path | None = None
     target: str = "blend"
     num_breakpoints: int = 9
@@ -234,12 +235,14 @@ class _Walk:
     def _means(self, k: int, ends: Ends, moves: Sequence[int]) -> dict[int, NDArray]:
         """Means of the units of step `k`, where they go along arcs; outputs go along lines."""
         linear = self.steps[k].linear
-        if not self.how.arc or not moves or linear == self.last:
+        if self.how.arc is None or not moves or linear == self.last:
             return {}
         means = unit_means(ends, [i for i in self._own(linear) if i in moves])
         if not self.how.refit:
             kernel = self.layers[linear].kernel
             means |= reading_means(self.space.model, ends, kernel, moves)
+        if self.how.arc == "none":
+            return {i: np.zeros_like(mean) for i, mean in means.items()}
         return means
 
     def _own(self, number: int) -> list[int]:

@@ -25,6 +25,8 @@ class WeightAdjustment(LayerByLayer):
         base: How units move: `Linear()`, `Arc()`, `OptimalTransport()` to reorder the end's units
             first and last (any other options of it hold too), or, in networks with one hidden
             layer, `LearnedConnection()`, whose path the hidden layer follows at the breakpoints.
+            On an arc, whatever its rows, go the incoming weights of the units that move; layers of
+            other kinds go along straight lines.
         target: What the output layer is fitted to: the outputs of the `"start"`, as in the paper,
             of the `"end"`, or the `"blend"` of both, which goes from one to the other along the
             last leg and measured best.
@@ -77,7 +79,7 @@ class WeightAdjustment(LayerByLayer):
     def stepwise(self, seed: int) -> Stepwise:
         """See the base class."""
         return Stepwise(
-            arc=isinstance(self.base, Arc),
+            arc=self.base.mean if isinstance(self.base, Arc) else None,
             target=self.target,
             num_breakpoints=self.num_breakpoints,
             ridge=self.ridge,

@@ -27,6 +27,7 @@ from tests.contracts.flows import stirred
 BASES = (
     Linear(),
     Arc(),
+    Arc(mean="none"),
     LearnedConnection(model=stirred(RealNVP(8, num_blocks=2, hidden=(6,)))),
 )
 
@@ -57,6 +58,7 @@ def test_one_hidden_layer_is_the_papers_formula(base, target):
         elif isinstance(base, Arc):
             c, s = np.cos(np.pi * t / 2), np.sin(np.pi * t / 2)
             m, n = ((ka + kb) / 2).mean(1, keepdims=True), ((ba + bb) / 2).mean()
+            m, n = (m, n) if base.mean == "units" else (0.0, 0.0)
             k, bias = m + c * (ka - m) + s * (kb - m), n + c * (ba - n) + s * (bb - n)
         else:
             k, bias = (1 - t) * ka + t * kb, (1 - t) * ba + t * bb
@@ -72,6 +74,14 @@ def test_one_hidden_layer_is_the_papers_formula(base, target):
         np.testing.assert_allclose(found[0], k, atol=1e-5)
         np.testing.assert_allclose(found[1], bias, atol=1e-5)
         np.testing.assert_allclose(np.r_[found[2], found[3][None]], expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("mean", ["units", "none"])
+def test_with_one_hidden_layer_butterflies_go_along_the_whole_arc(mean):
+    a, b, x = pair(lambda: dense((9,)))
+    path = mc.connect(a, b, Butterfly(Arc(mean=mean)), data_for(x))
+    for v, w in zip(path(0.3), mc.connect(a, b, Arc(mean=mean))(0.3), strict=True):
+        np.testing.assert_allclose(v, w, atol=1e-6)
 
 
 def test_the_output_layer_goes_to_the_end_on_a_line():
@@ -206,6 +216,8 @@ def test_bad_input_is_named():
         WeightAdjustment(num_breakpoints=1)
     with pytest.raises(ValueError, match="not target='middle'"):
         WeightAdjustment(target="middle")
+    with pytest.raises(ValueError, match=r"received Arc\(rows='incoming'\)"):
+        Butterfly(Arc(rows="incoming"))
     with pytest.raises(ValueError, match="Butterfly needs at least one position"):
         Butterfly(num_examples=0)
     b.set_weights([w * 1e30 for w in b.get_weights()])
