@@ -18,8 +18,9 @@ class WeightAdjustment(LayerByLayer):
     some breakpoints, so that it is given what it was given in the start; between breakpoints the
     path is straight. With one hidden layer this is one leg: the hidden units move, the output
     layer follows. In networks with residual connections all layers that read the moving stream
-    follow. Works for dense layers and convolutions in any Sequential or Functional model; layers of
-    other kinds move with the layer before them.
+    follow; where several layers lead to the outputs, they go over to the end's in one leg. Works
+    for dense layers and convolutions in any Sequential or Functional model; layers of other kinds
+    move with the layer before them.
 
     Args:
         base: How units move: `Linear()`, `Arc()`, `OptimalTransport()` to reorder the end's units

@@ -12,7 +12,7 @@ from mc_keras.adjustment.networks import Network
 from mc_keras.adjustment.program import Program
 from mc_keras.connectors import Arc, FeatureInterpolation, Linear, Repair, WeightAdjustment
 from mc_keras.weight_space import WeightSpace
-from tests.adjustment.networks import NETWORKS, dense, pair, shared
+from tests.adjustment.networks import NETWORKS, dense, heads, pair, shared
 from tests.units.networks import random_inputs, randomize
 from tests.units.random_graphs import models
 
@@ -157,6 +157,16 @@ def test_staggered_layers_move_one_after_the_other():
         assert np.mean((found - hidden) ** 2) < np.mean((worse - hidden) ** 2)
     np.testing.assert_allclose(path(0.125)[0], (ends[0][0] + ends[1][0]) / 2, atol=1e-6)
     np.testing.assert_array_equal(path(0.6)[0], path(0.9)[0])
+
+
+def test_staggered_heads_turn_together():
+    a, b, x = pair(heads, examples=12)
+    connector = FeatureInterpolation(stagger=1.0, num_knots=7, ridge=1e-10)
+    path = mc.connect(a, b, connector, data_for(x))
+    start, end = (m.predict(x, verbose=0) for m in (a, b))
+    for t, share in ((1 / 3, 0.0), (2 / 3, 0.0), (5 / 6, 0.5)):
+        expected = (1 - share) * start + share * end
+        np.testing.assert_allclose(path.space(path(t), x), expected, atol=2e-3)
 
 
 @pytest.mark.parametrize("name", ["convolutions", "residual", "nested"])
