@@ -332,7 +332,7 @@ class _Walk:
                     if number != max(step.consumers):
                         network.settle(number)
                     solve = functools.partial(self._solve, k, number, network, time)
-                    put(self.layers[number], network, self.solutions.next(solve))
+                    put(self.layers[number], network, self.solutions, solve)
                     found |= {v: np.array(network.point[v]) for v in self._own(number)}
                     bar.add(1)
                 if number != max(step.consumers):

@@ -117,7 +117,7 @@ def solve_along(
                     if solves:
                         own = share[program.step_of(position)]
                         solve = functools.partial(solver, layer, call, network, ends, own)
-                        put(layer, network, solutions.next(solve))
+                        put(layer, network, solutions, solve)
                     bar.add(1)
                 if solves:
                     layers[call.path] = layer

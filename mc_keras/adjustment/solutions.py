@@ -36,7 +36,7 @@ class Solutions:
         """
         known = self._arrays["solutions"]
         if self._asked == len(known):
-            known.append(solve().astype("float32"))
+            known.append(solve())
             if self._checkpoint is not None and self._checkpoint.due():
                 self._checkpoint.save({"solved": len(known)}, self._arrays)
         self._asked += 1

@@ -1,7 +1,7 @@
 """What is solved for in one linear layer: least squares on features, or mean and deviation."""
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from mc_keras.adjustment.linear_layers import LinearLayer
 from mc_keras.adjustment.networks import Network
 from mc_keras.adjustment.normal_equations import NormalEquations
 from mc_keras.adjustment.program import Call
+from mc_keras.adjustment.solutions import Solutions
 
 
 class Solver(abc.ABC):
@@ -79,9 +80,14 @@ def own_matrix(layer: LinearLayer, network: Network) -> NDArray[np.float64]:
     return layer.matrix(network.point[layer.kernel], bias)
 
 
-def put(layer: LinearLayer, network: Network, matrix: NDArray) -> None:
-    """Give a network the kernel and the bias of a layer."""
-    kernel, bias = layer.split(matrix)
+def put(
+    layer: LinearLayer,
+    network: Network,
+    solutions: Solutions,
+    solve: Callable[[], NDArray[np.float64]],
+) -> None:
+    """Give a network the kernel and the bias of a layer: the next solution, found by `solve`."""
+    kernel, bias = layer.split(solutions.next(lambda: solve().astype(layer.dtype)))
     network.set(layer.kernel, kernel)
     if layer.bias is not None:
         network.set(layer.bias, bias)

@@ -107,6 +107,21 @@ def test_shared_layers_stay_on_the_base_and_others_make_good():
         mc.connect(a, b, WeightAdjustment(), data)
 
 
+def test_solutions_for_double_precision_are_double():
+    def build():
+        layers = [
+            keras.layers.Dense(6, "relu", dtype="float64"),
+            keras.layers.Dense(3, dtype="float64"),
+        ]
+        return keras.Sequential([keras.Input((4,), dtype="float64"), *layers])
+
+    a, b, x = pair(build, examples=5)
+    middle = (a.predict(x, verbose=0) + b.predict(x, verbose=0)) / 2
+    for connector in (FeatureInterpolation, WeightAdjustment):
+        path = mc.connect(a, b, connector(ridge=1e-11), data_for(x))
+        np.testing.assert_allclose(path.space(path(0.5), x), middle, atol=1e-9)
+
+
 @pytest.mark.parametrize("after", [keras.layers.Softmax(), keras.layers.Reshape((3, 1))])
 def test_the_output_layer_is_not_rescaled_whatever_comes_after_it(after):
     def build():
