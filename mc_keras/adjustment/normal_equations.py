@@ -72,11 +72,7 @@ class NormalEquations:
         Raises:
             ValueError: If one of them is not finite.
         """
-        if not (np.isfinite(features).all() and np.isfinite(targets).all()):
-            raise ValueError(
-                f"The features of {self.name} are not finite: some weights or inputs are so large "
-                "that activations overflow; look at the two networks, or scale the inputs."
-            )
+        check_finite_rows(self.name, features, targets)
         begin = 0
         while begin < len(features):
             count = min(len(features) - begin, _ROWS - self._num_waiting)
@@ -136,6 +132,23 @@ class NormalEquations:
             vectors = vectors[:, kept]
             change = vectors @ ((vectors.T @ self.missing) / values[kept, None])
         return self.prior + change
+
+
+def check_finite_rows(name: str, *rows: NDArray) -> None:
+    """Check that features and what is made of them did not overflow.
+
+    Args:
+        name: Whose they are, for the error.
+        *rows: The arrays.
+
+    Raises:
+        ValueError: If one of them is not finite.
+    """
+    if not all(np.isfinite(array).all() for array in rows):
+        raise ValueError(
+            f"The features of {name} are not finite: some weights or inputs are so large that "
+            "activations overflow; look at the two networks, or scale the inputs."
+        )
 
 
 def _threads_for(num_features: int) -> contextlib.AbstractContextManager[Any]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from mc_keras.adjustment.kept_rows import Rows
 from mc_keras.adjustment.linear_layers import LinearLayer
 from mc_keras.adjustment.networks import Network
-from mc_keras.adjustment.normal_equations import NormalEquations
+from mc_keras.adjustment.normal_equations import NormalEquations, check_finite_rows
 from mc_keras.adjustment.program import Call
 from mc_keras.adjustment.solutions import Solutions
 
@@ -71,7 +71,7 @@ class LeastSquares(Solver):
 
 def equations_of(prior: NDArray, ridge: float, call: Call) -> NormalEquations:
     """Equations for the weights of a layer, without rows yet."""
-    return NormalEquations(prior, ridge, f"the layer '{call.path}'")
+    return NormalEquations(prior, ridge, _name(call))
 
 
 def own_matrix(layer: LinearLayer, network: Network) -> NDArray[np.float64]:
@@ -110,8 +110,8 @@ class Rescaling(Solver):
         self, layer: LinearLayer, call: Call, network: Network, ends: Sequence[Rows], t: float
     ) -> NDArray[np.float64]:
         """See the base class."""
-        mean, deviation = _moments(list(network.rows(layer, call)))
-        start, end = map(_moments, ends)
+        mean, deviation = _moments(list(network.rows(layer, call)), call)
+        start, end = (_moments(rows, call) for rows in ends)
         wanted_mean, wanted = (
             (1 - t) * first + t * second for first, second in zip(start, end, strict=True)
         )
@@ -126,7 +126,13 @@ class Rescaling(Solver):
         return matrix
 
 
-def _moments(rows: Rows) -> tuple[NDArray, NDArray]:
+def _name(call: Call) -> str:
+    return f"the layer '{call.path}'"
+
+
+def _moments(rows: Rows, call: Call) -> tuple[NDArray, NDArray]:
+    for block in rows:
+        check_finite_rows(_name(call), block)
     count = sum(len(r) for r in rows)
     mean = sum(r.sum(0, dtype="float64") for r in rows) / count
     squares = sum(np.sum(np.square(r - mean), 0, dtype="float64") for r in rows)

@@ -247,8 +247,9 @@ def test_bad_input_is_named():
     with pytest.raises(ValueError, match="'scan' takes inputs of shape .* not fixed"):
         mc.connect(unsized, unsized, FeatureInterpolation(), data_for(np.zeros((9, 5, 5, 2))))
     b.set_weights([w * 1e30 for w in b.get_weights()])
-    with pytest.raises(ValueError, match="features of the layer .* are not finite"):
-        mc.connect(a, b, FeatureInterpolation(), data_for(x))
+    for connector in (FeatureInterpolation(), Repair()):
+        with pytest.raises(ValueError, match="features of the layer .* are not finite"):
+            mc.connect(a, b, connector, data_for(x * 1e9))
 
 
 @pytest.mark.filterwarnings("ignore:Do not use the `random` module")
