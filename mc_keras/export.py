@@ -154,7 +154,8 @@ class _Statistics(tf.Module):
         k = tf.clip_by_value(tf.searchsorted(positions, [t], side="right")[0] - 1, 0, last)
         s = (t - positions[k]) / (positions[k + 1] - positions[k])
         return [
-            (1 - s) * tf.gather(table, k) + s * tf.gather(table, k + 1)
+            tf.cast(1 - s, table.dtype) * tf.gather(table, k)
+            + tf.cast(s, table.dtype) * tf.gather(table, k + 1)
             if table.dtype.is_floating
             else tf.gather(table, k)
             for table in map(tf.constant, self._tables)

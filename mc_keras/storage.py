@@ -18,12 +18,15 @@ import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 PathLike = str | os.PathLike[str]
 
 _COMMENT_PREFIX = b"sha256:"
 _COMMENT_LENGTH = len(_COMMENT_PREFIX) + 64
+# After the name of an array that is stored as uint16, as NumPy's format has no bfloat16.
+_BFLOAT16 = ".bfloat16"
 
 
 @contextlib.contextmanager
@@ -129,7 +132,7 @@ def fingerprint(arrays: Iterable[np.ndarray]) -> str:
     for array in arrays:
         array = np.ascontiguousarray(array)
         digest.update(f"{array.dtype.str}{array.shape}".encode())
-        digest.update(memoryview(array).cast("B") if array.size else b"")
+        digest.update(array.reshape(-1).view("uint8"))
     return digest.hexdigest()
 
 
@@ -144,9 +147,9 @@ def write_archive(file: PathLike, header: Mapping[str, Any], arrays: Mapping[str
     with atomic_write(file) as temporary:
         with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
             archive.writestr(_member("header.json"), json.dumps(header, allow_nan=False))
-            for name, array in arrays.items():
+            for name, array in map(_storable, arrays, arrays.values()):
                 with archive.open(_member(f"{name}.npy"), "w", force_zip64=True) as member:
-                    np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
+                    np.lib.format.write_array(member, array, allow_pickle=False)
             archive.comment = _COMMENT_PREFIX + b"0" * 64
         with open(temporary, "r+b") as handle:
             size = handle.seek(0, os.SEEK_END) - _COMMENT_LENGTH
@@ -184,12 +187,25 @@ def read_archive(file: PathLike, kind: str) -> tuple[dict[str, Any], dict[str, n
             )
         with zipfile.ZipFile(handle) as archive:
             header = json.loads(archive.read("header.json"))
-            arrays = {
-                name.removesuffix(".npy"): np.load(io.BytesIO(archive.read(name)))
+            arrays = dict(
+                _restored(name.removesuffix(".npy"), np.load(io.BytesIO(archive.read(name))))
                 for name in archive.namelist()
                 if name.endswith(".npy")
-            }
+            )
     return header, arrays
+
+
+def _storable(name: str, array: Any) -> tuple[str, np.ndarray]:
+    array = np.asarray(array)
+    if array.dtype == ml_dtypes.bfloat16:
+        return name + _BFLOAT16, array.view("uint16")
+    return name, array
+
+
+def _restored(name: str, array: np.ndarray) -> tuple[str, np.ndarray]:
+    if name.endswith(_BFLOAT16):
+        return name.removesuffix(_BFLOAT16), array.view(ml_dtypes.bfloat16)
+    return name, array
 
 
 def _member(name: str) -> zipfile.ZipInfo:

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 import mc_keras as mc
 from mc_keras.layers import CurveLayer
+from tests.adjustment.networks import pair
 from tests.contracts.paths import PATHS
 
 
@@ -31,6 +32,22 @@ def test_points_and_path_serve_what_the_models_compute(path, batch_norm_pair, tm
         served = whole.serve(x[:5], tf.constant(t, "float32"))
         np.testing.assert_allclose(served, expected, atol=1e-4)
     assert sorted(os.listdir(tmp_path)) == ["path", "t_0.000", "t_0.050", "t_0.400", "t_1.000"]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float16"])
+def test_networks_of_another_precision_are_served(dtype, tmp_path):
+    def build():
+        dense = keras.layers.Dense(3, dtype=dtype), keras.layers.BatchNormalization(dtype=dtype)
+        return keras.Sequential([keras.Input((4,)), *dense])
+
+    a, b, x = pair(build)
+    path = mc.connect(a, b, "arc")
+    for number, data in enumerate((None, x)):
+        folder = mc.export_path(path, tmp_path / f"{number}", batch_norm_data=data)
+        whole = tf.saved_model.load(folder)
+        served = whole.serve(x, tf.constant(0.5))
+        expected = path.model(0.5, data).predict(x, verbose=0)
+        np.testing.assert_allclose(served, expected, atol=1e-5 if dtype == "float64" else 1e-2)
 
 
 def test_positions_beyond_the_ends_are_clipped_when_served(dense_pair, tmp_path):

@@ -6,6 +6,7 @@ import resource
 import signal
 
 import hypothesis.extra.numpy as hnp
+import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import given
@@ -33,6 +34,16 @@ def test_archive_round_trip(tmp_path_factory, arrays):
     for name, array in arrays.items():
         assert read[name].dtype == array.dtype
         np.testing.assert_array_equal(read[name], array)
+
+
+@pytest.mark.parametrize("shape", [(), (3, 0), (2, 3)])
+def test_bfloat16_comes_back_as_itself(tmp_path, shape):
+    array = np.arange(np.prod(shape, dtype=int)).reshape(shape).astype(ml_dtypes.bfloat16)
+    storage.write_archive(tmp_path / "a.path", {}, {"w": array, "v": array.view("uint16")})
+    read = storage.read_archive(tmp_path / "a.path", "path file")[1]
+    for name, expected in (("w", array), ("v", array.view("uint16"))):
+        assert read[name].dtype == expected.dtype
+        np.testing.assert_array_equal(read[name], expected)
 
 
 @given(position=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
@@ -121,7 +132,8 @@ def test_full_disk_leaves_nothing(tmp_path):
 
 def test_fingerprint_sees_shape_dtype_and_values():
     base = np.arange(6, dtype="float32")
-    others = [base.reshape(2, 3), base.astype("float64"), base[::-1]]
+    others = [base.reshape(2, 3), base[::-1], base[:0]]
+    others += [base.astype(dtype) for dtype in ("float64", ml_dtypes.bfloat16)]
     prints = {storage.fingerprint([array]) for array in (base, *others)}
-    assert len(prints) == 4
+    assert len(prints) == 6
     assert storage.fingerprint([base.copy()]) == storage.fingerprint([base])

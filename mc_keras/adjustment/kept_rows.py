@@ -49,7 +49,7 @@ class KeptRows:
 def _written(block: NDArray, file: IO[bytes]) -> Callable[[], NDArray]:
     """Append an array to a file; a function that reads it again."""
     place, shape, dtype, size = file.seek(0, 2), block.shape, block.dtype, block.nbytes
-    file.write(np.ascontiguousarray(block).data)
+    file.write(np.ascontiguousarray(block).reshape(-1).view("uint8"))
 
     def read() -> NDArray:
         file.seek(place)

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,11 +28,12 @@ class Stepwise:
     Attributes:
         refit: Whether the next layers are solved for all along a leg, or only at its end and taken
             there together with the layer, unit by unit.
-        arc: Whether units move along arcs through their mean, or along straight lines.
+        arc: The middle of the arcs that units move along: the mean of the `"units"`, or `"none"`
+            for zero; straight lines if not given.
         along: Path that layers follow while others are solved for, instead of a line or an arc: at
             the breakpoints, and straight between them.
-        target: What the output layer is fitted to: the outputs of the `"start"`, of the `"end"`,
-            or the `"blend"` of both along the last leg.
+        target: What the heads are fitted to: their outputs in the `"start"`, in the `"end"`, or the
+            `"blend"` of both along the last leg.
         num_breakpoints: Points of a leg at which is solved, both ends included.
         ridge: See `NormalEquations`.
         pseudo_inverse: Solve without a prior, by the pseudo-inverse; each leg then begins with a
@@ -44,7 +45,7 @@ class Stepwise:
     """
 
     refit: bool = True
-    arc: bool = False
+    arc: Literal["units", "none"] | None = None
     along: Path | None = None
     target: str = "blend"
     num_breakpoints: int = 9
@@ -71,7 +72,9 @@ def layerwise_path(
     adjusted: linear layers that read what moves are solved for what their activations were given
     at the start. In a chain that is the next layer; behind a residual connection it is every layer
     that reads the stream until the next linear layer on it. Other layers with weights, such as
-    batch norm, move with the linear layer before them.
+    batch norm, move with the linear layer before them. Heads, the linear layers that no other comes
+    behind, go over to the end in one leg, all at once: the outputs are never those of the start in
+    a part and those of the end in another.
 
     Args:
         space: Weight space of the architecture.
@@ -117,26 +120,28 @@ class _Walk:
         self.state, self.end_state = list(states[0]), list(states[1])
         rng = np.random.default_rng(how.seed)
         self.layers = {
-            step.linear: LinearLayer(
-                self.program.calls[step.linear].op,
+            number: LinearLayer(
+                self.program.calls[number].op,
                 self.variables,
-                self.program.calls[step.linear].shape,
+                self.program.calls[number].shape,
                 how.num_positions,
                 rng,
             )
-            for step in self.steps
+            for number in self.program.linear
         }
         solved = {n for step in self.steps for n in step.consumers}
         warn_of_few_rows({self.program.calls[n].path: self.layers[n] for n in solved}, len(self.x))
-        self.last = max(self.layers)
-        # The last leg in which the output layer is solved for: there it goes over to the end.
-        readers = [k for k, step in enumerate(self.steps) if self.last in step.consumers]
-        self.turning = readers[-1] if readers else -1
+        # The last leg in which heads are read: there all heads go over to the end.
+        heads = set(self.program.heads)
+        self.turning = max(
+            (k for k, s in enumerate(self.steps) if heads & set(s.consumers)), default=-1
+        )
         wanted = {n for k, step in enumerate(self.steps) if self._times(k) for n in step.consumers}
         self.goals = self._targets(ends[0], states[0], wanted)
-        self.end_goal: Rows = []
-        if how.target != "start" and how.refit:
-            self.end_goal = self._targets(ends[1], states[1], {self.last})[self.last]
+        self.end_goals: dict[int, Rows] = {}
+        if how.refit and self._turns(self.turning):
+            turned = set(self.steps[self.turning].consumers)
+            self.end_goals = self._targets(ends[1], states[1], turned)
         # The end's network, run up to the layer that moves.
         self.front = self._network(ends[1], states[1])
         self.reached = 0
@@ -145,10 +150,10 @@ class _Walk:
     def num_units(self) -> int:
         """Number of solutions, for a progress bar."""
         return sum(
-            not self._is_over(k, number, time)
+            not self._is_over(k, time)
             for k, step in enumerate(self.steps)
             for time in self._times(k)
-            for number in step.consumers
+            for _ in step.consumers
         )
 
     def _targets(
@@ -174,30 +179,34 @@ class _Walk:
         if not step.consumers:
             return []
         if not self.how.refit:
-            return [] if step.consumers == [self.last] else [1.0]
+            return [] if self._turns(k) or step.consumers == self.program.heads else [1.0]
         times = np.linspace(0, 1, self.how.num_breakpoints).tolist()
-        turns = self.how.target == "end" and k == self.turning
-        return times if self.how.pseudo_inverse or turns else times[1:]
+        return times if self.how.pseudo_inverse or self._share(k, 0.0) else times[1:]
+
+    def _turns(self, k: int) -> bool:
+        """Whether the heads go over to the end in the leg of step `k`."""
+        return k == self.turning >= 0 and self.how.target != "start"
+
+    def _share(self, k: int, time: float) -> float:
+        """How much of what heads are fitted to at some time of a leg is of the end."""
+        if not (self.how.refit and self._turns(k)):
+            return 0.0
+        return 1.0 if self.how.target == "end" else time
 
     def legs(self, k: int, bar: ProgressBar) -> list[AffinePath]:
         """The segments in which step `k` is made; none where nothing is left to move."""
-        step, start, state = self.steps[k], list(self.point), list(self.state)
-        times = self._times(k)
-        points = self._solutions(k, times, bar)
-        for number in step.moved:
-            self.point[number] = self.end[number]
-        for number in step.states:
-            self.state[number] = self.end_state[number]
-        if points:
-            if k == self.turning and self.how.target != "start":
-                points[-1] |= {number: self.end[number] for number in self._own(self.last)}
-            for number, array in points[-1].items():
-                self.point[number] = array
-        if k == self.turning and not self.how.refit:
-            for number in self._own(self.last):
-                self.point[number] = self.end[number]
-        moves = [v for v in step.moved if self.point[v] is not start[v]]
+        step, times, start, state = self.steps[k], self._times(k), self.point, self.state
+        points, measured = self._solutions(k, times, bar)
         solved = sorted({v for n in step.consumers for v in self._own(n)})
+        if points and self._turns(k):
+            solved += self._take_over(k, times, points, solved)
+        over = [step, self.steps[-1]] if self._turns(k) else [step]
+        self.point, self.state = self._after(over, start, measured)
+        for v, array in (points[-1] if points else {}).items():
+            self.point[v] = array
+        moves = [
+            v for s in over for v in s.moved if v not in solved and self.point[v] is not start[v]
+        ]
         if points and self.how.along is not None:
             moves, solved = [], [*moves, *solved]
         if not moves and not solved:
@@ -225,6 +234,37 @@ class _Walk:
         )
         return legs
 
+    def _take_over(
+        self,
+        k: int,
+        times: Sequence[float],
+        points: Sequence[dict[int, NDArray]],
+        solved: Sequence[int],
+    ) -> list[int]:
+        """Let the points end at the heads of the end; which variables that adds to them.
+
+        Heads that read nothing that moves, and what lies behind heads, go there on a line.
+        """
+        heads = self.steps[-1].moved
+        others = [v for v in heads if v not in solved]
+        for time, found in zip(times, points, strict=True):
+            share = self._share(k, time)
+            found |= {v: (1 - share) * self.point[v] + share * self.end[v] for v in others}
+        points[-1].update({v: self.end[v] for v in heads})
+        return others
+
+    def _after(
+        self, over: Sequence[Step], point: Sequence[NDArray], state: Sequence[NDArray]
+    ) -> tuple[list[NDArray], list[NDArray]]:
+        """Point and state when some steps have gone over to the end."""
+        point, state = list(point), list(state)
+        for step in over:
+            for number in step.moved:
+                point[number] = self.end[number]
+            for number in step.states:
+                state[number] = self.end_state[number]
+        return point, state
+
     def _straight(self, k: int, ends: Ends, states: Ends, moves: Sequence[int]) -> AffinePath:
         """The leg on which nothing is solved for."""
         means = self._means(k, ends, moves)
@@ -232,13 +272,15 @@ class _Walk:
 
     def _means(self, k: int, ends: Ends, moves: Sequence[int]) -> dict[int, NDArray]:
         """Means of the units of step `k`, where they go along arcs; outputs go along lines."""
-        linear = self.steps[k].linear
-        if not self.how.arc or not moves or linear == self.last:
+        if self.how.arc is None or not moves or self.steps[k].linear == self.program.heads:
             return {}
+        (linear,) = self.steps[k].linear
         means = unit_means(ends, [i for i in self._own(linear) if i in moves])
         if not self.how.refit:
             kernel = self.layers[linear].kernel
             means |= reading_means(self.space.model, ends, kernel, moves)
+        if self.how.arc == "none":
+            return {i: np.zeros_like(mean) for i, mean in means.items()}
         return means
 
     def _own(self, number: int) -> list[int]:
@@ -247,23 +289,25 @@ class _Walk:
 
     def _solutions(
         self, k: int, times: Sequence[float], bar: ProgressBar
-    ) -> list[dict[int, NDArray]]:
-        """The weights solved for, at some times of a leg."""
+    ) -> tuple[list[dict[int, NDArray]], list[NDArray]]:
+        """The weights solved for at some times of a leg, and the state at its end."""
         step, calls = self.steps[k], self.program.calls
         if not times:
-            return []
+            return [], self.state
         for number in range(self.reached, step.begin):
             self.front.run(number)
         self.reached = step.begin
         self.front.settle(step.begin)
         states = self.state, self.state
-        straight = self._straight(k, (self.point, self._moved_end(step)), states, step.moved)
-        call, layer = calls[step.linear], self.layers[step.linear]
+        end, _ = self._after([step], self.point, self.state)
+        straight = self._straight(k, (self.point, end), states, step.moved)
+        (linear,) = step.linear
+        call, layer = calls[linear], self.layers[linear]
         products = None
         count = straight.coefficient_functions[layer.kernel].num_control_points
         held = 4 * (count + 1) * self.program.size(call.outputs) * len(self.x)
         refits = self.how.refit and self.how.along is None
-        if step.begin == step.linear and refits and held <= self.front.limit:
+        if step.begin == linear and refits and held <= self.front.limit:
             arrays = straight.control_points
             products = [
                 self.front.linear(layer, call, arrays[j][layer.kernel]) for j in range(count)
@@ -278,59 +322,42 @@ class _Walk:
             network = self.front.at(point, self.state)
             for number in range(step.begin, max(step.consumers) + 1):
                 call = calls[number]
-                if number == step.linear and products is not None:
+                if number == linear and products is not None:
                     coefficients = straight.coefficients(time)[layer.kernel]
                     bias = None if layer.bias is None else network.point[layer.bias]
                     network.pass_with(call, _blocks_of(products, coefficients, layer.spread(bias)))
                     continue
-                if number in step.consumers and not self._is_over(k, number, time):
+                if number in step.consumers and not self._is_over(k, time):
                     if number != max(step.consumers):
                         network.settle(number)
                     solve = functools.partial(self._solve, k, number, network, time)
-                    put(self.layers[number], network, self.solutions.next(solve))
+                    put(self.layers[number], network, self.solutions, solve)
                     found |= {v: np.array(network.point[v]) for v in self._own(number)}
                     bar.add(1)
                 if number != max(step.consumers):
                     network.run(number, measure=True)
             points.append(found)
-            if time == 1.0:
-                self.state = [np.array(array) for array in network.state]
-        return points
+        return points, [np.array(array) for array in network.state]
 
-    def _is_over(self, k: int, number: int, time: float) -> bool:
-        """Whether a layer has the weights of the end by then, and need not be solved for."""
-        return (
-            k == self.turning
-            and number == self.last
-            and time == 1.0
-            and self.how.target != "start"
-            and self.how.refit
-        )
-
-    def _moved_end(self, step: Step) -> list[NDArray]:
-        point = list(self.point)
-        for number in step.moved:
-            point[number] = self.end[number]
-        return point
+    def _is_over(self, k: int, time: float) -> bool:
+        """Whether what reads has the weights of the end by then, and need not be solved for."""
+        return time == 1.0 and self.how.refit and self._turns(k)
 
     def _solve(self, k: int, number: int, network: Network, time: float) -> NDArray[np.float64]:
         """Kernel and bias of one layer that reads what moves."""
         call, layer = self.program.calls[number], self.layers[number]
-        turns = k == self.turning and number == self.last and self.how.target != "start"
-        share = 0.0
-        if turns and self.how.refit:
-            share = 1.0 if self.how.target == "end" else time
+        share = self._share(k, time)
         prior = self._matrix(layer, self.point)
         if self.how.pseudo_inverse:
             prior = np.zeros_like(prior)
-        elif turns and self.how.refit:
+        elif self.how.refit and self._turns(k):
             prior = (1 - time) * prior + time * self._matrix(layer, self.end)
         ridge = 0.0 if self.how.pseudo_inverse else self.how.ridge
         equations = equations_of(prior, ridge, call)
         for n, features in enumerate(network.features(layer, call)):
             goal: Any = self.goals[number][n]
             if share:
-                goal = (1 - share) * goal + share * self.end_goal[n]
+                goal = (1 - share) * goal + share * self.end_goals[number][n]
             equations.add(features, goal)
         return equations.solve()
 

@@ -38,6 +38,8 @@ class LinearLayer:
         self.layer = layer
         self.kernel = variables[id(layer.kernel)]
         self.bias = None if layer.bias is None else variables[id(layer.bias)]
+        # Of what is solved for, and of outputs from which a mixture is made.
+        self.dtype = keras.backend.result_type(layer.kernel.dtype, "float32")
         self.num_targets = int(layer.kernel.shape[-1])
         self.num_features = math.prod(layer.kernel.shape[:-1]) + (self.bias is not None)
         self._is_dense = isinstance(layer, keras.layers.Dense)
@@ -75,16 +77,15 @@ class LinearLayer:
         return keras.ops.reshape(bias, (-1, *[1] * len(self._spatial)))
 
     def matrix(self, kernel: Any, bias: Any) -> NDArray[np.float64]:
-        """Kernel and bias as `(num_features, num_targets)`."""
-        flat = np.asarray(kernel, "float64").reshape(-1, self.num_targets)
+        """Kernel and bias as a new array `(num_features, num_targets)`."""
+        flat = np.array(kernel, "float64").reshape(-1, self.num_targets)
         if self.bias is None:
             return flat
         return np.concatenate([flat, np.asarray(bias, "float64")[None]])
 
     def split(self, matrix: NDArray) -> tuple[NDArray, NDArray | None]:
-        """Kernel and bias from such a matrix, in float32."""
+        """Kernel and bias from such a matrix."""
         shape = tuple(self.layer.kernel.shape)
-        matrix = matrix.astype("float32")
         if self.bias is None:
             return matrix.reshape(shape), None
         return matrix[:-1].reshape(shape), matrix[-1]

@@ -138,7 +138,7 @@ class Network:
 
     def linear(self, layer: LinearLayer, call: Call, kernel: Any) -> NDArray:
         """The same for all examples, with any kernel and no bias, as the layer shapes it."""
-        kernel = keras.ops.convert_to_tensor(kernel, "float32")
+        kernel = keras.ops.convert_to_tensor(kernel, layer.dtype)
 
         def outputs(part: slice) -> Values:
             x = self.block(part, call.inputs)[call.inputs[0]]
@@ -211,7 +211,7 @@ def mixture(products: Sequence[NDArray], coefficients: Sequence[float], bias: An
     total = np.zeros_like(whole) if bias is None else np.zeros_like(whole) + np.asarray(bias)
     for product, c in zip(products, coefficients, strict=True):
         if c:
-            total += np.float32(c) * product
+            total += product.dtype.type(c) * product
     return total
 
 

@@ -72,7 +72,7 @@ class NormalEquations:
         Raises:
             ValueError: If one of them is not finite.
         """
-        check_finite(self.name, features, targets)
+        check_finite_rows(self.name, features, targets)
         begin = 0
         while begin < len(features):
             count = min(len(features) - begin, _ROWS - self._num_waiting)
@@ -134,9 +134,17 @@ class NormalEquations:
         return self.prior + change
 
 
-def check_finite(name: str, *arrays: NDArray) -> None:
-    """Raise ValueError if the features of `name`, or what they are fitted to, are not finite."""
-    if not all(np.isfinite(array).all() for array in arrays):
+def check_finite_rows(name: str, *rows: NDArray) -> None:
+    """Check that features and what is made of them did not overflow.
+
+    Args:
+        name: Whose they are, for the error.
+        *rows: The arrays.
+
+    Raises:
+        ValueError: If one of them is not finite.
+    """
+    if not all(np.isfinite(array).all() for array in rows):
         raise ValueError(
             f"The features of {name} are not finite: some weights or inputs are so large that "
             "activations overflow; look at the two networks, or scale the inputs."

@@ -51,7 +51,7 @@ class Call:
 
 
 class Program:
-    """The calls of a model in topological order.
+    """The calls of a model in topological order, heads and what lies behind them late.
 
     Args:
         model: A built Sequential or Functional model with one input and one output.
@@ -62,7 +62,8 @@ class Program:
         output: Number of the slot of the output.
         linear: Numbers of the calls of layers that can be solved for.
         shared: Numbers of the calls whose weights other calls have too. They are not solved for.
-        heads: Numbers of the linear calls that no other linear call comes behind.
+        heads: Numbers of the linear calls that no other linear call comes behind. They are the last
+            of `linear`.
         dtype: Of the input.
         last_use: For each slot the number of the last call that reads it; a number after all for
             the output.
@@ -91,21 +92,18 @@ class Program:
         self.input = 0
         (result,) = interpret(model, [Slot(0)], self._record)
         self.output = result.number
+        uses = collections.Counter(id(v) for call in self.calls for v in call.weights)
+        shared = {call for call in self.calls if any(uses[id(v)] > 1 for v in call.weights)}
+        linear = {call for call in self.calls if call not in shared and is_linear(call.op)}
+        heads = self._heads(linear)
+        self.calls = self._with_late(heads)
+        self.shared, self.linear, self.heads = (
+            [number for number, call in enumerate(self.calls) if call in chosen]
+            for chosen in (shared, linear, heads)
+        )
         self.last_use = {
             number: position for position, call in enumerate(self.calls) for number in call.inputs
         } | {self.output: len(self.calls)}
-        uses = collections.Counter(id(v) for call in self.calls for v in call.weights)
-        self.shared = {
-            number
-            for number, call in enumerate(self.calls)
-            if any(uses[id(v)] > 1 for v in call.weights)
-        }
-        self.linear = [
-            number
-            for number, call in enumerate(self.calls)
-            if number not in self.shared and is_linear(call.op)
-        ]
-        self.heads = self._heads()
 
     def _record(
         self, op: Any, args: tuple, kwargs: dict, outputs: Sequence[Any], path: str
@@ -124,15 +122,29 @@ class Program:
         self.calls.append(Call(op, path, args, kwargs, numbers, inputs, shape))
         return [Slot(number) for number in numbers]
 
-    def _heads(self) -> set[int]:
+    def _heads(self, linear: set[Call]) -> set[Call]:
         heads, leads_on = set(), set[int]()
-        for number in range(len(self.calls) - 1, -1, -1):
-            call = self.calls[number]
-            if number in self.linear and not leads_on & set(call.outputs):
-                heads.add(number)
-            if number in self.linear or leads_on & set(call.outputs):
+        for call in reversed(self.calls):
+            if call in linear and not leads_on & set(call.outputs):
+                heads.add(call)
+            if call in linear or leads_on & set(call.outputs):
                 leads_on |= set(call.inputs)
         return heads
+
+    def _with_late(self, heads: set[Call]) -> list[Call]:
+        """The calls up to the last head, the heads and what lies behind them last; then the rest.
+
+        So heads come one after the other, whatever branches they end.
+        """
+        last = max((n for n, call in enumerate(self.calls) if call in heads), default=-1)
+        early, late, behind = list[Call](), list[Call](), set[int]()
+        for call in self.calls[: last + 1]:
+            if call in heads or behind & set(call.inputs):
+                late.append(call)
+                behind |= set(call.outputs)
+            else:
+                early.append(call)
+        return [*early, *late, *self.calls[last + 1 :]]
 
     def check_solvable(self) -> None:
         """Check that there are layers to solve for.
@@ -170,9 +182,16 @@ class Program:
             )
         self.check_solvable()
 
+    @property
+    def steps(self) -> list[list[int]]:
+        """Numbers of linear calls whose layers move at once: one at a time, then all heads."""
+        hidden = [[number] for number in self.linear if number not in self.heads]
+        return [*hidden, self.heads] if self.heads else hidden
+
     def step_of(self, number: int) -> int:
-        """Which of the linear layers a call moves with: the one before it, or the first."""
-        return max(bisect.bisect_right(self.linear, number) - 1, 0)
+        """Which of the steps a call moves with: that of the linear call before it, or the first."""
+        step = bisect.bisect_right(self.linear, number) - 1
+        return min(max(step, 0), len(self.linear) - len(self.heads))
 
     def live(self, position: int) -> list[int]:
         """Slots that are there before a call and read by it or later ones, but for the input."""

@@ -71,7 +71,7 @@ def solve_along(
         x: Inputs of shape `(N, ...)`.
         solver: How.
         stagger: How far the layers go one after the other: 0, all at once; 1, each when the one
-            before it is done.
+            before it is done; the heads, see `Program`, go together.
         num_examples: How many examples, drawn at random, are used; if not given, as many as can be
             held in memory. Of more, the activations are computed again for each layer.
         num_positions: Most output positions of a convolution that are used of each example.
@@ -89,13 +89,13 @@ def solve_along(
     variables = {id(v): i for i, v in enumerate(space.variables)}
     x = examples_of(program, x, num_examples, seed)
     at_once = max(1, num_affordable(program, 1) // max(len(x), BATCH) - 2)
-    linear = program.linear
+    linear, count = program.linear, len(program.steps)
     owners = _owners(program, variables)
     bar = ProgressBar("solving", len(linear) * len(positions), verbose=verbose)
     points, solved, layers = [], set[int](), dict[str, LinearLayer]()
     for first in range(0, len(positions), at_once):
         ts = positions[first : first + at_once]
-        shares = [_shares(t, len(linear), stagger) for t in ts]
+        shares = [_shares(t, count, stagger) for t in ts]
         a = Network(program, space, base(0.0), base.state(0.0), {program.input: x})
         a.limit = BYTES // (2 + len(ts))
         b = a.at(base(1.0), base.state(1.0))
@@ -122,9 +122,9 @@ def solve_along(
                 ]
                 for share, network in zip(shares, between, strict=True):
                     if solves:
-                        own = share[linear.index(position)]
+                        own = share[program.step_of(position)]
                         solve = functools.partial(solver, layer, call, network, ends, own)
-                        put(layer, network, solutions.next(solve))
+                        put(layer, network, solutions, solve)
                     bar.add(1)
                 if solves:
                     layers[call.path] = layer
@@ -138,29 +138,29 @@ def solve_along(
         points += [[np.array(array) for array in network.point] for network in between]
     if solver.fits:
         warn_of_few_rows(layers, len(x))
-    windows = [_window(k, len(linear), stagger) for k in owners]
+    windows = [_window(k, count, stagger) for k in owners]
     return Sequential(points, sorted(solved), windows)
 
 
 def num_linear(model: keras.Model) -> int:
-    """Number of layers of a model that can be solved for."""
-    return len(Program(model).linear)
+    """Number of layers of a model that can be solved for; heads, see `Program`, count as one."""
+    return len(Program(model).steps)
 
 
 def _window(k: int, count: int, stagger: float) -> tuple[float, float]:
-    """Between which positions linear layer `k` of `count` moves."""
+    """Between which positions step `k` of `count` is made."""
     whole = 1 + stagger * (count - 1)
     return stagger * k / whole, (stagger * k + 1) / whole
 
 
 def _shares(t: float, count: int, stagger: float) -> list[float]:
-    """How far each linear layer is at `t`."""
+    """How far each step is at `t`."""
     windows = (_window(k, count, stagger) for k in range(count))
     return [min(max((t - begin) / (end - begin), 0.0), 1.0) for begin, end in windows]
 
 
 def _owners(program: Program, variables: dict[int, int]) -> list[int]:
-    """For each variable, the number of the linear layer that it moves with."""
+    """For each variable, the number of the step that it moves with."""
     owners = [0] * len(variables)
     for number, call in enumerate(program.calls):
         for variable in call.weights:

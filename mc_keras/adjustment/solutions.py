@@ -10,6 +10,8 @@ from mc_keras.checkpoint import Arrays, Checkpoint
 class Solutions:
     """Solutions in the order in which they are asked for, which is always the same.
 
+    Without a checkpoint none is kept: they are on the path.
+
     Args:
         checkpoint: Where they are kept; nowhere if not given.
 
@@ -23,21 +25,18 @@ class Solutions:
         self._arrays: Arrays = {"solutions": []} if saved is None else saved[1]
         self._asked = 0
 
-    @property
-    def next_is_known(self) -> bool:
-        """Whether the next solution was found by an earlier run."""
-        return self._asked < len(self._arrays["solutions"])
-
     def next(self, solve: Callable[[], NDArray]) -> NDArray:
         """The next solution: that of an earlier run, or what `solve` returns.
 
         Raises:
             OSError: If the file cannot be written.
         """
+        if self._checkpoint is None:
+            return solve()
         known = self._arrays["solutions"]
         if self._asked == len(known):
-            known.append(solve().astype("float32"))
-            if self._checkpoint is not None and self._checkpoint.due():
+            known.append(solve())
+            if self._checkpoint.due():
                 self._checkpoint.save({"solved": len(known)}, self._arrays)
         self._asked += 1
         return known[self._asked - 1]

@@ -1,7 +1,7 @@
 """What is solved for in one linear layer: least squares on features, or mean and deviation."""
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from mc_keras.adjustment.kept_rows import Rows
 from mc_keras.adjustment.linear_layers import LinearLayer
 from mc_keras.adjustment.networks import Network
-from mc_keras.adjustment.normal_equations import NormalEquations, check_finite
+from mc_keras.adjustment.normal_equations import NormalEquations, check_finite_rows
 from mc_keras.adjustment.program import Call
+from mc_keras.adjustment.solutions import Solutions
 
 
 class Solver(abc.ABC):
@@ -70,7 +71,7 @@ class LeastSquares(Solver):
 
 def equations_of(prior: NDArray, ridge: float, call: Call) -> NormalEquations:
     """Equations for the weights of a layer, without rows yet."""
-    return NormalEquations(prior, ridge, f"the layer '{call.path}'")
+    return NormalEquations(prior, ridge, _name(call))
 
 
 def own_matrix(layer: LinearLayer, network: Network) -> NDArray[np.float64]:
@@ -79,9 +80,14 @@ def own_matrix(layer: LinearLayer, network: Network) -> NDArray[np.float64]:
     return layer.matrix(network.point[layer.kernel], bias)
 
 
-def put(layer: LinearLayer, network: Network, matrix: NDArray) -> None:
-    """Give a network the kernel and the bias of a layer."""
-    kernel, bias = layer.split(matrix)
+def put(
+    layer: LinearLayer,
+    network: Network,
+    solutions: Solutions,
+    solve: Callable[[], NDArray[np.float64]],
+) -> None:
+    """Give a network the kernel and the bias of a layer: the next solution, found by `solve`."""
+    kernel, bias = layer.split(solutions.next(lambda: solve().astype(layer.dtype)))
     network.set(layer.kernel, kernel)
     if layer.bias is not None:
         network.set(layer.bias, bias)
@@ -120,11 +126,14 @@ class Rescaling(Solver):
         return matrix
 
 
+def _name(call: Call) -> str:
+    return f"the layer '{call.path}'"
+
+
 def _moments(rows: Rows, call: Call) -> tuple[NDArray, NDArray]:
-    count = 0
-    for r in rows:
-        check_finite(f"the layer '{call.path}'", r)
-        count += len(r)
+    for block in rows:
+        check_finite_rows(_name(call), block)
+    count = sum(len(r) for r in rows)
     mean = sum(r.sum(0, dtype="float64") for r in rows) / count
     squares = sum(np.sum(np.square(r - mean), 0, dtype="float64") for r in rows)
     return np.asarray(mean), np.sqrt(squares / count)

@@ -8,10 +8,10 @@ from mc_keras.weight_space import WeightSpace
 
 @dataclasses.dataclass
 class Step:
-    """One linear layer, and what moves with it.
+    """One linear layer, or all heads, and what moves with them.
 
     Attributes:
-        linear: Number of the call of the layer.
+        linear: Numbers of the calls of the layers: one, but for the last step, that of all heads.
         begin: Number of the first call whose weights move.
         moved: Numbers of the variables that go from the start's to the end's.
         states: Numbers of the state variables that go with them.
@@ -19,7 +19,7 @@ class Step:
             layer.
     """
 
-    linear: int
+    linear: list[int]
     begin: int
     moved: list[int]
     states: list[int]
@@ -27,7 +27,7 @@ class Step:
 
 
 def steps_of(program: Program, space: WeightSpace) -> list[Step]:
-    """The steps, one for each linear layer.
+    """The steps, one for each linear layer but the heads, then one for all of these.
 
     Raises:
         ValueError: See `Program.check_stepwise`.
@@ -35,7 +35,7 @@ def steps_of(program: Program, space: WeightSpace) -> list[Step]:
     program.check_stepwise()
     variables = {id(v): i for i, v in enumerate(space.variables)}
     states = {id(v): i for i, v in enumerate(space.state_variables)}
-    steps = [Step(number, number, [], [], []) for number in program.linear]
+    steps = [Step(numbers, numbers[0], [], [], []) for numbers in program.steps]
     # For each slot, the steps that it depends on past no other linear layer.
     origins: dict[int, set[int]] = {program.input: set()}
     for number, call in enumerate(program.calls):

@@ -1,6 +1,6 @@
 """The arc: the path that keeps the distribution of the units."""
 
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -37,9 +37,17 @@ class Arc(Connector):
 
     name = "arc"
 
-    def __init__(self, *, mean: str = "units", rows: str = "auto"):
-        if mean not in ("units", "none"):
-            raise ValueError(f"Arc takes mean='units' or mean='none', received mean={mean!r}.")
+    def __init__(
+        self,
+        *,
+        mean: Literal["units", "none"] = "units",
+        rows: Literal["auto", "incoming"] = "auto",
+    ):
+        if mean not in ("units", "none") or rows not in ("auto", "incoming"):
+            raise ValueError(
+                "Arc takes mean='units' or 'none' and rows='auto' or 'incoming', received "
+                f"mean={mean!r}, rows={rows!r}."
+            )
         self.mean = mean
         self.rows = rows
 

@@ -13,7 +13,8 @@ class Butterfly(LayerByLayer):
     and go there along with it. (On the path of a `LearnedConnection` units move like this anyway.)
 
     Args:
-        base: `Linear()`, `Arc()` or `OptimalTransport()`, see `WeightAdjustment`.
+        base: `Linear()`, `Arc()` or `OptimalTransport()`, see `WeightAdjustment`. On an arc go the
+            weights into and out of the units that move; an arc of incoming rows only is refused.
         ridge: See `WeightAdjustment`.
         num_positions: See `WeightAdjustment`.
         num_examples: See `WeightAdjustment`.
@@ -37,12 +38,18 @@ class Butterfly(LayerByLayer):
         num_examples: int | None = None,
     ):
         super().__init__(base, ridge, num_positions, num_examples)
+        if isinstance(base, Arc) and base.rows != "auto":
+            raise ValueError(
+                "Butterfly moves units with their incoming and outgoing weights, along "
+                f"Arc(rows='auto'), received Arc(rows={base.rows!r}); for arcs of incoming weights "
+                "use WeightAdjustment, or Arc alone."
+            )
 
     def stepwise(self, seed: int) -> Stepwise:
         """See the base class."""
         return Stepwise(
             refit=False,
-            arc=isinstance(self.base, Arc),
+            arc=self.base.mean if isinstance(self.base, Arc) else None,
             ridge=self.ridge,
             num_examples=self.num_examples,
             num_positions=self.num_positions,

@@ -19,13 +19,16 @@ class WeightAdjustment(LayerByLayer):
     some breakpoints, so that it is given what it was given in the start; between breakpoints the
     path is straight. With one hidden layer this is one leg: the hidden units move, the output
     layer follows. In networks with residual connections all layers that read the moving stream
-    follow. Works for dense layers and convolutions in any Sequential or Functional model; layers of
-    other kinds move with the layer before them.
+    follow; where several layers lead to the outputs, they go over to the end's in one leg. Works
+    for dense layers and convolutions in any Sequential or Functional model; layers of other kinds
+    move with the layer before them.
 
     Args:
         base: How units move: `Linear()`, `Arc()`, `OptimalTransport()` to reorder the end's units
             first and last (any other options of it hold too), or, in networks with one hidden
             layer, `LearnedConnection()`, whose path the hidden layer follows at the breakpoints.
+            On an arc, whatever its rows, go the incoming weights of the units that move; layers of
+            other kinds go along straight lines.
         target: What the output layer is fitted to: the outputs of the `"start"`, as in the paper,
             of the `"end"`, or the `"blend"` of both, which goes from one to the other along the
             last leg and measured best.
@@ -74,7 +77,7 @@ class WeightAdjustment(LayerByLayer):
     def stepwise(self, seed: int) -> Stepwise:
         """See the base class."""
         return Stepwise(
-            arc=isinstance(self.base, Arc),
+            arc=self.base.mean if isinstance(self.base, Arc) else None,
             target=self.target,
             num_breakpoints=self.num_breakpoints,
             ridge=self.ridge,

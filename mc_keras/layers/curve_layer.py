@@ -199,7 +199,9 @@ class CurveLayer(keras.layers.Layer):
     def state(self, t: Any) -> list[Any]:
         """The untrained weights at a scalar tensor `t`, interpolated between the ends."""
         return [
-            (1 - t) * a.value + t * b.value if keras.backend.is_float_dtype(a.dtype) else a.value
+            keras.ops.cast(1 - t, a.dtype) * a.value + keras.ops.cast(t, a.dtype) * b.value
+            if keras.backend.is_float_dtype(a.dtype)
+            else a.value
             for a, b in zip(*self.end_states, strict=True)
         ]
 

@@ -102,29 +102,35 @@ class AffinePath(Path):
         if t in (0.0, 1.0):
             return [np.array(array) for array in self.states[int(t)]]
         return [
-            ((1 - t) * a + t * b).astype(a.dtype) if a.dtype.kind == "f" else np.array(a)
-            for a, b in zip(*self.states, strict=True)
+            _combine([1 - t, t], [a, b], variable) if _is_float(variable) else np.array(a)
+            for variable, a, b in zip(self.space.state_variables, *self.states, strict=True)
         ]
 
     def tensor_point(
         self, t: Any, as_tensor: Callable[[np.ndarray], Any] = keras.ops.convert_to_tensor
     ) -> tuple[list[Any], list[Any]]:
         """See `Path`."""
-        t = keras.ops.cast(t, "float32")
+        t = keras.ops.cast(t, _precision(*self.variables))
         values = {id(f): f(t) for f in self.coefficient_functions}
-        point = []
-        for i, (variable, function) in enumerate(
-            zip(self.variables, self.coefficient_functions, strict=True)
-        ):
+
+        def combined(values: list[Any], arrays: list[np.ndarray], variable: keras.Variable) -> Any:
+            own = _precision(variable)
             terms = [
-                c * keras.ops.cast(as_tensor(array), "float32")
-                for c, array in zip(values[id(function)], self._arrays_of(i), strict=True)
+                keras.ops.cast(c, own) * keras.ops.cast(as_tensor(array), own)
+                for c, array in zip(values, arrays, strict=True)
             ]
             value = keras.ops.broadcast_to(sum(terms), variable.shape)
-            point.append(keras.ops.cast(value, variable.dtype))
+            return keras.ops.cast(value, variable.dtype)
+
+        point = [
+            combined(values[id(function)], self._arrays_of(i), variable)
+            for i, (variable, function) in enumerate(
+                zip(self.variables, self.coefficient_functions, strict=True)
+            )
+        ]
         state = [
-            (1 - t) * as_tensor(a) + t * as_tensor(b) if a.dtype.kind == "f" else as_tensor(a)
-            for a, b in zip(*self.states, strict=True)
+            combined([1 - t, t], [a, b], variable) if _is_float(variable) else as_tensor(a)
+            for variable, a, b in zip(self.space.state_variables, *self.states, strict=True)
         ]
         return point, state
 
@@ -185,18 +191,27 @@ class AffinePath(Path):
 
 def _combine(values: list[Any], arrays: list[np.ndarray], variable: keras.Variable) -> np.ndarray:
     """`sum(values[k] * arrays[k])` in the variable's shape and dtype; zero terms are not read."""
-    dtype = arrays[0].dtype
+    dtype, precision = arrays[0].dtype, _precision(variable)
     total: Any = None
     for c, array in zip(values, arrays, strict=True):
         if np.ndim(c) == 0 and c == 0.0:
             continue
         # An array even of a scalar variable, for which NumPy gives a number.
-        term = np.asarray(np.multiply(array, np.asarray(c, "float32"), dtype="float32"))
+        term = np.asarray(np.multiply(array, np.asarray(c, precision), dtype=precision))
         total = term if total is None else np.add(total, term, out=_room_for(total, term))
     if total is None:
         return np.zeros(variable.shape, dtype)
     # A broadcast array is a read-only view, even of an array of that shape.
     return np.require(np.broadcast_to(total, variable.shape), dtype, ["C", "W"])
+
+
+def _precision(*variables: keras.Variable) -> str:
+    """What is computed in: float32, or float64 where a variable has it."""
+    return keras.backend.result_type("float32", *(variable.dtype for variable in variables))
+
+
+def _is_float(variable: keras.Variable) -> bool:
+    return keras.backend.is_float_dtype(variable.dtype)
 
 
 def _room_for(total: np.ndarray, term: np.ndarray) -> np.ndarray | None:

@@ -51,6 +51,16 @@ def nested():
     return keras.Model(inputs, L.Dense(3)(L.Flatten()(x)))
 
 
+def heads():
+    """Two branches, the head of the first one called before the second one begins."""
+    inputs = keras.Input((4,))
+    ends = [
+        L.Dense(3, name=f"head_{name}")(L.Dense(24, activation, name=f"hidden_{name}")(inputs))
+        for name, activation in (("a", "relu"), ("b", "tanh"))
+    ]
+    return keras.Model(inputs, L.Add()(ends))
+
+
 def shared():
     """The same convolution and normalisation on two branches, a convolution of each of its own."""
     inputs = keras.Input((6, 6, 2))
@@ -61,7 +71,13 @@ def shared():
     return keras.Model(inputs, L.Dense(3, name="head")(L.GlobalAveragePooling2D()(x)))
 
 
-NETWORKS = {"dense": dense, "convolutions": convolutions, "residual": residual, "nested": nested}
+NETWORKS = {
+    "dense": dense,
+    "convolutions": convolutions,
+    "residual": residual,
+    "nested": nested,
+    "heads": heads,
+}
 
 
 def pair(build, examples=80):

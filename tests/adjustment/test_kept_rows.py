@@ -1,5 +1,6 @@
 """Rows in memory and in a file are the same rows."""
 
+import ml_dtypes
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +11,7 @@ from mc_keras.adjustment.kept_rows import KeptRows
 @given(
     sizes=st.lists(st.integers(0, 7), max_size=6),
     limit=st.integers(0, 300),
-    dtype=st.sampled_from(["float32", "float64"]),
+    dtype=st.sampled_from(["float32", "float64", ml_dtypes.bfloat16]),
     order=st.randoms(use_true_random=False),
 )
 def test_blocks_come_back_in_any_order(sizes, limit, dtype, order):

@@ -20,13 +20,14 @@ from mc_keras.connectors import (
 from mc_keras.flows import RealNVP
 from mc_keras.units import match_units
 from mc_keras.weight_space import WeightSpace
-from tests.adjustment.networks import NETWORKS, dense, pair
+from tests.adjustment.networks import NETWORKS, dense, heads, pair
 from tests.contracts.flows import stirred
 
 # The flow is for rows of 4 inputs, a bias and 3 outputs.
 BASES = (
     Linear(),
     Arc(),
+    Arc(mean="none"),
     LearnedConnection(model=stirred(RealNVP(8, num_blocks=2, hidden=(6,)))),
 )
 
@@ -57,6 +58,7 @@ def test_one_hidden_layer_is_the_papers_formula(base, target):
         elif isinstance(base, Arc):
             c, s = np.cos(np.pi * t / 2), np.sin(np.pi * t / 2)
             m, n = ((ka + kb) / 2).mean(1, keepdims=True), ((ba + bb) / 2).mean()
+            m, n = (m, n) if base.mean == "units" else (0.0, 0.0)
             k, bias = m + c * (ka - m) + s * (kb - m), n + c * (ba - n) + s * (bb - n)
         else:
             k, bias = (1 - t) * ka + t * kb, (1 - t) * ba + t * bb
@@ -72,6 +74,14 @@ def test_one_hidden_layer_is_the_papers_formula(base, target):
         np.testing.assert_allclose(found[0], k, atol=1e-5)
         np.testing.assert_allclose(found[1], bias, atol=1e-5)
         np.testing.assert_allclose(np.r_[found[2], found[3][None]], expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("mean", ["units", "none"])
+def test_with_one_hidden_layer_butterflies_go_along_the_whole_arc(mean):
+    a, b, x = pair(lambda: dense((9,)))
+    path = mc.connect(a, b, Butterfly(Arc(mean=mean)), data_for(x))
+    for v, w in zip(path(0.3), mc.connect(a, b, Arc(mean=mean))(0.3), strict=True):
+        np.testing.assert_allclose(v, w, atol=1e-6)
 
 
 def test_the_output_layer_goes_to_the_end_on_a_line():
@@ -137,12 +147,30 @@ def test_in_each_leg_two_layers_move():
     assert len(segments(butterflies)) == 3
 
 
+@pytest.mark.parametrize("connector", [WeightAdjustment(), Butterfly()], ids=lambda c: c.name)
+def test_heads_go_over_in_one_leg_with_what_lies_behind_them(connector):
+    def build():
+        inputs = keras.Input((4,))
+        one = keras.layers.Dense(3, name="head_a")(inputs)
+        hidden = keras.layers.Dense(9, name="hidden")(inputs)
+        two = keras.layers.Dense(3, name="head_b")(hidden)
+        return keras.Model(inputs, keras.layers.LayerNormalization()(one + two))
+
+    a, b, x = pair(build)
+    path = mc.connect(a, b, connector, data_for(x))
+    assert isinstance(path, mc.paths.AffinePath)
+    for v, w in zip(path(0.0), path(0.3), strict=True):
+        assert not np.array_equal(v, w)
+
+
 def test_layers_that_read_a_stream_follow_those_that_write_it():
     model = NETWORKS["residual"]()
     program, space = Program(model), WeightSpace(model)
     names = [call.path for call in program.calls]
     steps = steps_of(program, space)
-    assert {names[step.linear]: [names[number] for number in step.consumers] for step in steps} == {
+    assert {
+        names[step.linear[0]]: [names[number] for number in step.consumers] for step in steps
+    } == {
         "stem": ["inner", "shortcut", "after"],
         "inner": ["writer"],
         "writer": ["shortcut", "after"],
@@ -154,9 +182,10 @@ def test_layers_that_read_a_stream_follow_those_that_write_it():
     assert paths[0] == ["stem/kernel", "stem/bias", "norm/gamma", "norm/beta"]
 
 
-def test_few_examples_keep_the_outputs_of_the_start():
+@pytest.mark.parametrize("build", [lambda: dense((24, 24)), heads], ids=["chain", "heads"])
+def test_few_examples_keep_the_outputs_of_the_start(build):
     # Behind a layer of 24 units 12 examples are fitted exactly, as the paper has it.
-    a, b, x = pair(lambda: dense((24, 24)), examples=12)
+    a, b, x = pair(build, examples=12)
     how = {"target": "start", "num_breakpoints": 5, "ridge": 1e-9}
     path = mc.connect(a, b, WeightAdjustment(**how), data_for(x))
     expected = a.predict(x, verbose=0)
@@ -204,6 +233,8 @@ def test_bad_input_is_named():
         WeightAdjustment(mc.connectors.Slerp())
     with pytest.raises(ValueError, match="not target='middle'"):
         WeightAdjustment(target="middle")
+    with pytest.raises(ValueError, match=r"received Arc\(rows='incoming'\)"):
+        Butterfly(Arc(rows="incoming"))
     b.set_weights([w * 1e30 for w in b.get_weights()])
     with pytest.raises(ValueError, match="features of the layer .* are not finite"):
         mc.connect(a, b, WeightAdjustment(), data_for(x))

@@ -9,7 +9,7 @@ from mc_keras.adjustment.networks import BYTES, Network
 from mc_keras.adjustment.program import Program
 from mc_keras.batch_norm import estimate_batch_norm
 from mc_keras.weight_space import WeightSpace
-from tests.adjustment.networks import NETWORKS, pair, shared
+from tests.adjustment.networks import NETWORKS, heads, pair, shared
 
 
 @pytest.mark.parametrize("limit", [0, BYTES])
@@ -47,6 +47,13 @@ def test_shared_layers_are_not_solved_for():
     program.check_solvable()
     with pytest.raises(ValueError, match="'norm' is called more than once"):
         program.check_stepwise()
+
+
+def test_heads_are_called_last_and_make_one_step():
+    program = Program(heads())
+    steps = [[program.calls[number].path for number in step] for step in program.steps]
+    assert steps == [["hidden_a"], ["hidden_b"], ["head_a", "head_b"]]
+    assert [program.step_of(number) for number in program.linear] == [0, 1, 2, 2]
 
 
 def test_what_cannot_be_followed_is_named():

@@ -12,7 +12,7 @@ from mc_keras.adjustment.networks import Network
 from mc_keras.adjustment.program import Program
 from mc_keras.connectors import Arc, FeatureInterpolation, Linear, Repair, WeightAdjustment
 from mc_keras.weight_space import WeightSpace
-from tests.adjustment.networks import NETWORKS, dense, pair, shared
+from tests.adjustment.networks import NETWORKS, dense, heads, pair, shared
 from tests.units.networks import random_inputs, randomize
 from tests.units.random_graphs import models
 
@@ -107,6 +107,21 @@ def test_shared_layers_stay_on_the_base_and_others_make_good():
         mc.connect(a, b, WeightAdjustment(), data)
 
 
+def test_solutions_for_double_precision_are_double():
+    def build():
+        layers = [
+            keras.layers.Dense(6, "relu", dtype="float64"),
+            keras.layers.Dense(3, dtype="float64"),
+        ]
+        return keras.Sequential([keras.Input((4,), dtype="float64"), *layers])
+
+    a, b, x = pair(build, examples=5)
+    middle = (a.predict(x, verbose=0) + b.predict(x, verbose=0)) / 2
+    for connector in (FeatureInterpolation, WeightAdjustment):
+        path = mc.connect(a, b, connector(ridge=1e-11), data_for(x))
+        np.testing.assert_allclose(path.space(path(0.5), x), middle, atol=1e-9)
+
+
 @pytest.mark.parametrize("after", [keras.layers.Softmax(), keras.layers.Reshape((3, 1))])
 def test_the_output_layer_is_not_rescaled_whatever_comes_after_it(after):
     def build():
@@ -157,6 +172,16 @@ def test_staggered_layers_move_one_after_the_other():
         assert np.mean((found - hidden) ** 2) < np.mean((worse - hidden) ** 2)
     np.testing.assert_allclose(path(0.125)[0], (ends[0][0] + ends[1][0]) / 2, atol=1e-6)
     np.testing.assert_array_equal(path(0.6)[0], path(0.9)[0])
+
+
+def test_staggered_heads_turn_together():
+    a, b, x = pair(heads, examples=12)
+    connector = FeatureInterpolation(stagger=1.0, num_knots=7, ridge=1e-10)
+    path = mc.connect(a, b, connector, data_for(x))
+    start, end = (m.predict(x, verbose=0) for m in (a, b))
+    for t, share in ((1 / 3, 0.0), (2 / 3, 0.0), (5 / 6, 0.5)):
+        expected = (1 - share) * start + share * end
+        np.testing.assert_allclose(path.space(path(t), x), expected, atol=2e-3)
 
 
 @pytest.mark.parametrize("name", ["convolutions", "residual", "nested"])
@@ -232,8 +257,9 @@ def test_bad_input_is_named():
     with pytest.raises(ValueError, match="'scan' takes inputs of shape .* not fixed"):
         mc.connect(unsized, unsized, FeatureInterpolation(), data_for(np.zeros((9, 5, 5, 2))))
     b.set_weights([w * 1e30 for w in b.get_weights()])
-    with pytest.raises(ValueError, match="features of the layer .* are not finite"):
-        mc.connect(a, b, FeatureInterpolation(), data_for(x))
+    for connector in (FeatureInterpolation(), Repair()):
+        with pytest.raises(ValueError, match="features of the layer .* are not finite"):
+            mc.connect(a, b, connector, data_for(x * 1e9))
 
 
 @pytest.mark.filterwarnings("ignore:Do not use the `random` module")

@@ -3,6 +3,7 @@
 import json
 
 import keras
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -17,6 +18,7 @@ from mc_keras.connectors import (
     WeightAdjustment,
 )
 from mc_keras.weight_space import WeightSpace
+from tests.adjustment import networks
 from tests.contracts.connectors import BAD_OPTIONS, CONNECTORS
 from tests.networks import classification_data
 
@@ -61,6 +63,37 @@ def test_reversal(connector, pair):
     back = mc.connect(*pair[1::-1], connector)
     for a, b in zip(there(0.3), back(0.7), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+@pytest.fixture(params=["float64", "float16", "bfloat16"])
+def precision(request):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(request.param)
+    yield request.param
+    keras.config.set_dtype_policy(before)
+
+
+PRECISE = ["slerp", "optimal transport by swaps along an arc", "butterflies along arcs"]
+PRECISE += ["weight adjustment along an arc", "rescaling", "feature interpolation", "bezier"]
+
+
+@pytest.mark.parametrize("name", PRECISE)
+def test_networks_of_any_precision(name, precision, tmp_path):
+    a, b, x = networks.pair(networks.NETWORKS["convolutions"])
+    path = mc.connect(a, b, CONNECTORS[name], data=(x, np.arange(len(x)) % 3))
+    path.save(tmp_path / "a.path")
+    again = mc.load_path(tmp_path / "a.path")
+    point, state = path.tensor_point(keras.ops.convert_to_tensor(0.125, "float32"))
+    pairs = zip(path(0.125) + path.state(0.125), point + state, strict=True)
+    close = 16 * float(ml_dtypes.finfo(precision).eps)
+    for array, tensor in pairs:
+        assert array.dtype == precision
+        assert np.isfinite(array).all()
+        np.testing.assert_allclose(
+            *(np.asarray(v, "float64") for v in (array, tensor)), rtol=close, atol=close
+        )
+    for v, w in zip(path(0.3), again(0.3), strict=True):
+        np.testing.assert_array_equal(v, w)
 
 
 @pytest.mark.parametrize("name", mc.connectors.names())
