@@ -1,5 +1,7 @@
 """What a rule sees of one call of a layer."""
 
+import dataclasses
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -8,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mc_keras.units.places import Places, Role
-from mc_keras.units.tensors import UnitTensor, along, combine, fixed, hold, varying
+from mc_keras.units.tensors import UnitTensor, along, combine, fixed, hold, lay, varying
 
 IN: Role = "in"
 OUT: Role = "out"
@@ -24,13 +26,11 @@ class Call:
     A rule is a function `rule(call) -> UnitTensor` (a list of them where the layer has several
     outputs). It says through `call` which axes of the layer's weights the units of the inputs and
     outputs act on, and returns the outputs. Shapes of the result need not be right, only its
-    factors.
+    factors. Units of tensors that the rule does not read, such as masks, hold still.
 
     Attributes:
         op: The layer or operation.
         path: Its name, after the names of the nested models that hold it.
-        args: Positional arguments of the call, tensors replaced by `UnitTensor`s.
-        kwargs: Keyword arguments of the call, likewise.
         shapes: Shapes of the outputs.
         places: The book of places.
     """
@@ -45,25 +45,54 @@ class Call:
         places: Places,
         evaluate: Callable[..., Any],
     ):
-        self.op, self.path, self.args, self.kwargs = op, path, args, kwargs
+        self.op, self.path = op, path
         self.shapes, self.places, self._evaluate = shapes, places, evaluate
+        # Copies, as a tensor may be given twice and read as one of the arguments only.
+        args, kwargs = keras.tree.map_structure(_copied, (args, kwargs))
+        names = list(inspect.signature(op.call).parameters)
+        names += [name for name in kwargs if name not in names]
+        self._args = args
+        self._kwargs = {name: kwargs[name] for name in names if name in kwargs}
+        self._unread = {id(tensor): tensor for tensor in tensors_in((args, kwargs))}
+
+    @property
+    def args(self) -> tuple:
+        """Positional arguments: `UnitTensor`s, constants, and what else was given."""
+        return self._read(self._args)
+
+    @property
+    def kwargs(self) -> dict:
+        """Keyword arguments, likewise, in the order of the parameters of the layer."""
+        return self._read(self._kwargs)
 
     @property
     def inputs(self) -> list[UnitTensor]:
-        """All tensors among the arguments."""
-        flat = keras.tree.flatten((self.args, self.kwargs))
-        return [value for value in flat if isinstance(value, UnitTensor)]
+        """All tensors among the arguments, constant ones too."""
+        return tensors_in((self.args, *self.kwargs.values()))
 
     @property
     def input(self) -> UnitTensor:
         """The first tensor among the arguments."""
-        return self.inputs[0]
+        return self._read(tensors_in((self._args, *self._kwargs.values()))[0])
 
     def argument(self, name: str, position: int, default: Any = None) -> Any:
-        """An argument that may be given by name or by position."""
-        if position < len(self.args):
-            return self.args[position]
-        return self.kwargs.get(name, default)
+        """An argument that may be given by name or by position, constants as they were given."""
+        given = self._args[position] if position < len(self._args) else self._kwargs.get(name)
+        return default if given is None else self._read(given)
+
+    def tensors(self, name: str, position: int) -> list[UnitTensor]:
+        """The tensors in an argument, constant ones too."""
+        return tensors_in(self.argument(name, position))
+
+    def hold_unread(self) -> None:
+        """Hold the units of the tensors still that no rule has read."""
+        for tensor in self._unread.values():
+            hold(self.places, tensor, range(len(tensor.shape)))
+
+    def _read(self, given: Any) -> Any:
+        for leaf in keras.tree.flatten(given):
+            self._unread.pop(id(leaf), None)
+        return given
 
     def weight(self, variable: Any, roles: Mapping[int, Role]) -> UnitTensor:
         """A weight as a tensor with one axis for each axis named in `roles`, others left out.
@@ -87,7 +116,10 @@ class Call:
     ) -> NDArray[np.int64]:
         """The places along an axis of a weight; see `Places.weight`."""
         if not isinstance(variable, keras.Variable):
-            raise self.unsupported("its weights are quantized or have low-rank updates (LoRA)")
+            raise self.unsupported(
+                "one of its weights is computed from others, as by quantization, low-rank updates "
+                f"(LoRA) or a property, and arrives as a {type(variable).__name__}"
+            )
         return self.places.weight(variable, axis, role, self.path, level=level, merged=merged)
 
     def scale(self, tensor: UnitTensor, variable: Any, axes: list[int]) -> UnitTensor:
@@ -97,16 +129,13 @@ class Call:
         """
         if variable is None:
             return tensor
-        rank = len(tensor.shape)
         weight = self.weight(variable, {i: IN for i in range(len(axes))})
-        order = [axis % rank for axis in axes]
-        sizes = dict(zip(order, weight.shape, strict=True))
-        shape = tuple(sizes.get(axis, 1) for axis in range(rank))
-        missing = tuple(axis for axis in range(rank) if axis not in order)
-        factors = tuple(
-            np.expand_dims(f.transpose(np.argsort(order)), missing) for f in weight.factors
-        )
-        return combine(self.places, tensor, UnitTensor(shape, factors))
+        return combine(self.places, tensor, lay(weight, axes, len(tensor.shape)))
+
+    def still(self, *variables: Any) -> None:
+        """Say that no unit lies along these weights, though their sizes may be those of units."""
+        for variable in variables:
+            self.places.still(variable)
 
     def units_along(self, tensor: UnitTensor, axis: int) -> NDArray[np.int64]:
         """The places along one axis of a tensor, units that vary along other axes too held still.
@@ -132,3 +161,18 @@ class Call:
     def unsupported(self, reason: str) -> NoRule:
         """The exception to raise where the rule does not cover this call."""
         return NoRule(reason)
+
+
+def tensors_in(structure: Any) -> list[UnitTensor]:
+    """The tensors in nested arguments; constant arrays and variables are tensors without units."""
+    found = []
+    for leaf in keras.tree.flatten(structure):
+        if isinstance(leaf, UnitTensor):
+            found.append(leaf)
+        elif keras.ops.is_tensor(leaf) or isinstance(leaf, np.ndarray | keras.Variable):
+            found.append(UnitTensor(tuple(leaf.shape)))
+    return found
+
+
+def _copied(value: Any) -> Any:
+    return dataclasses.replace(value) if isinstance(value, UnitTensor) else value

@@ -51,8 +51,10 @@ def interpret(
         kwargs = keras.tree.map_structure(fill, node.arguments.kwargs)
         op = node.operation
         name = f"{path}{op.name}"
-        if is_graph(op):
-            results: Sequence[Any] = interpret(op, _bind(op, args), evaluate, f"{name}/")
+        # Keras attaches a mask to the inputs within, which the graph does not show.
+        if is_graph(op) and kwargs.get("mask") is None:
+            given = bind(op, args, kwargs)
+            results: Sequence[Any] = interpret(op, given, evaluate, f"{name}/")
         else:
             results = evaluate(op, args, kwargs, node.outputs, name)
         values.update((id(t), v) for t, v in zip(node.outputs, results, strict=True))
@@ -84,9 +86,9 @@ def _ordered_nodes(model: keras.Model) -> list[Any]:
     return ordered
 
 
-def _bind(model: keras.Model, args: tuple) -> list[Any]:
-    """The values for `model.inputs` in a call of a nested model with `args`."""
-    given = args[0]
+def bind(model: keras.Model, args: tuple, kwargs: dict) -> list[Any]:
+    """The values for `model.inputs` in a call of a nested model with `args` and `kwargs`."""
+    given = args[0] if args else kwargs["inputs"]
     if isinstance(given, dict) and not isinstance(model.input, dict):
         return [given[tensor.name] for tensor in model.inputs]
     return keras.tree.flatten(given)

@@ -9,12 +9,13 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from mc_keras.units.call import Call, NoRule
-from mc_keras.units.graph import interpret, is_graph
+from mc_keras.units.call import Call, NoRule, tensors_in
+from mc_keras.units.graph import bind, interpret, is_graph
 from mc_keras.units.groups import UnitAxis, UnitGroup
 from mc_keras.units.places import Places, Resolved
 from mc_keras.units.rules import find_rule
 from mc_keras.units.tensors import UnitTensor, hold, varying
+from mc_keras.user_warning import warn_user
 from mc_keras.weight_space import WeightSpace
 
 
@@ -24,7 +25,15 @@ def unit_groups(
     """Find the groups of hidden units of a model by a walk over its graph.
 
     Units are tied by residual connections and layers that are called twice, lined up by
-    concatenations, and hold still at the inputs and outputs of the model.
+    concatenations, and hold still at the inputs and outputs of the model, and where they meet
+    constants or are used in a mask. Any permutation of the units of a group leaves the outputs of
+    the model unchanged up to rounding; where the walk cannot tell, units hold still.
+
+    There may be more such permutations. Blocks of weights are units only in the attention layers
+    of Keras, where whole heads form a group: elsewhere, blocks that a reshape makes are not found
+    as units. A maximum over the last axis of `Reshape((5, 3))` (maxout) has five groups of 3 pieces
+    but none of the 5 maxima, and attention put together from dense layers has groups of the
+    dimensions within its heads but none of the heads.
 
     Args:
         model: A built Sequential or Functional model; nested models are entered.
@@ -36,8 +45,10 @@ def unit_groups(
         left out, as there is nothing to permute.
 
     Raises:
-        TypeError: If `model` is not a Sequential or Functional model.
-        ValueError: If `on_unknown` is neither, or if a layer has no rule.
+        TypeError: If `model` is not a Sequential or Functional model, or if a registered rule does
+            not return one `UnitTensor` for each output.
+        ValueError: If `on_unknown` is neither, if a layer has no rule, or if weights of the model
+            do not exist yet, such as those of a layer given as an activation.
 
     Example:
     >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(5), keras.layers.Dense(3)])
@@ -49,7 +60,7 @@ def unit_groups(
             f'`on_unknown` must be "error" or "end". Received: on_unknown={on_unknown!r}'
         )
     walk = walk_over(model, on_unknown)
-    return tuple(_groups(walk.places, WeightSpace(model), walk.places.resolve()).values())
+    return tuple(_groups(walk.places, walk.space, walk.places.resolve()).values())
 
 
 def readings(model: keras.Model) -> list[list["Reading"]]:
@@ -60,7 +71,7 @@ def readings(model: keras.Model) -> list[list["Reading"]]:
     """
     walk = walk_over(model, "end")
     resolved = walk.places.resolve()
-    groups = _groups(walk.places, WeightSpace(model), resolved)
+    groups = _groups(walk.places, walk.space, resolved)
     found: dict[int, list[Reading]] = {number: [] for number in groups}
     outgoing = {id(w.variable) for w in walk.places.weights.values() if w.role == "out"}
     for call, op, tensors in walk.calls:
@@ -97,16 +108,12 @@ class Reading:
 def walk_over(model: keras.Model, on_unknown: str) -> "Walk":
     """Walk over the graph of a model by the rules of its layers; see `unit_groups`."""
     if not is_graph(model):
-        raise TypeError(
-            "Unit groups are found by walking the graph of a Sequential or Functional model. "
-            f"Received: a {type(model).__name__} named '{model.name}'. Build it with "
-            "keras.Sequential or keras.Model(inputs, outputs)."
-        )
-    walk = Walk(on_unknown)
+        raise TypeError(_no_graph_message(model))
+    walk = Walk(WeightSpace(model), on_unknown)
     outputs = interpret(model, [UnitTensor(t.shape) for t in model.inputs], walk.graph_call)
-    for output in outputs:
+    for output in tensors_in(outputs):
         hold(walk.places, output, range(len(output.shape)))
-    walk.pin_opaque_weights()
+    walk.hold_weights_of_others()
     return walk
 
 
@@ -114,15 +121,16 @@ class Walk:
     """Evaluates the calls of a graph on `UnitTensor`s by their rules.
 
     Attributes:
+        space: The weights of the model.
         places: The book of places.
         calls: For each call in the graph, the `id` of its first symbolic output, the layer, and
             the tensors that it is given.
     """
 
-    def __init__(self, on_unknown: str):
+    def __init__(self, space: WeightSpace, on_unknown: str):
+        self.space = space
         self.places = Places()
         self.on_unknown = on_unknown
-        self.opaque: list[Any] = []
         self.calls: list[tuple[int, keras.Operation, list[UnitTensor]]] = []
 
     def graph_call(
@@ -134,7 +142,11 @@ class Walk:
         path: str,
     ) -> list[UnitTensor]:
         """The outputs of a call in the graph."""
-        given = [v for v in keras.tree.flatten((args, kwargs)) if isinstance(v, UnitTensor)]
+        given = [
+            value if isinstance(value, UnitTensor) else UnitTensor(tuple(value.shape))
+            for value in keras.tree.flatten((args, kwargs))
+            if isinstance(value, UnitTensor) or keras.ops.is_tensor(value)
+        ]
         self.calls.append((id(outputs[0]), op, given))
         return self._call(op, path, args, kwargs, [tensor.shape for tensor in outputs])
 
@@ -144,65 +156,127 @@ class Walk:
         def symbol(value: Any) -> Any:
             return keras.KerasTensor(value.shape) if isinstance(value, UnitTensor) else value
 
-        if is_graph(op):
-            return interpret(op, keras.tree.flatten(args[0]), self.graph_call, f"{path}/")[0]
         spec_args, spec_kwargs = keras.tree.map_structure(symbol, (args, kwargs))
         spec = op.compute_output_spec(*spec_args, **spec_kwargs)
-        shapes = [tensor.shape for tensor in keras.tree.flatten(spec)]
-        return keras.tree.pack_sequence_as(spec, self._call(op, path, args, kwargs, shapes))
+        if is_graph(op):
+            results = interpret(op, bind(op, args, kwargs), self.graph_call, f"{path}/")
+        else:
+            shapes = [tensor.shape for tensor in keras.tree.flatten(spec)]
+            results = self._call(op, path, args, kwargs, shapes)
+        return keras.tree.pack_sequence_as(spec, results)
 
-    def pin_opaque_weights(self) -> None:
-        """Hold the weights of layers without a rule still, wherever else they are used."""
-        opaque = {id(variable) for variable in self.opaque}
-        for weight in list(self.places.weights.values()):
-            if id(weight.variable) in opaque:
-                self.places.pin(weight.places)
+    def hold_weights_of_others(self) -> None:
+        """Hold the weights still that the model does not track: no group could permute them."""
+        own = {id(v) for v in self.space.variables + self.space.state_variables}
+        for weight in self.places.weights.values():
+            if id(weight.variable) not in own:
+                self.places.still(weight.variable)
 
     def _call(
         self, op: keras.Operation, path: str, args: tuple, kwargs: dict, shapes: list[tuple]
     ) -> list[UnitTensor]:
-        call = Call(op, path, args, kwargs, shapes, self.places, self.inner_call)
+        given = tensors_in((args, kwargs))
         weights = op.weights if isinstance(op, keras.Layer) else []
-        if not weights and not any(tensor.factors for tensor in call.inputs):
+        # The graph reads the value that a variable has then: its units cannot move.
+        for leaf in keras.tree.flatten((args, kwargs)):
+            if isinstance(leaf, keras.Variable):
+                self.places.still(leaf)
+        if not weights and not any(tensor.factors for tensor in given):
             return [UnitTensor(shape) for shape in shapes]
+        call = Call(op, path, args, kwargs, shapes, self.places, self.inner_call)
         rule = find_rule(op)
         try:
             if rule is None:
                 raise NoRule("there is no rule for its class")
-            results = keras.tree.flatten(rule(call))
+            results = _checked(rule(call), shapes, op, path)
         except NoRule as unknown:
             if self.on_unknown == "error":
                 raise ValueError(_no_rule_message(op, path, str(unknown))) from None
-            self.opaque.extend(weights)
-            for tensor in call.inputs:
+            for weight in weights:
+                self.places.still(weight)
+            for tensor in given:
                 hold(self.places, tensor, range(len(tensor.shape)))
             return [UnitTensor(shape) for shape in shapes]
-        return [
-            _checked(result, shape, op, path) for result, shape in zip(results, shapes, strict=True)
+        call.hold_unread()
+        self._warn_of_forgotten(op, path, weights, [*given, *results])
+        return results
+
+    def _warn_of_forgotten(
+        self,
+        op: keras.Operation,
+        path: str,
+        weights: Sequence[keras.Variable],
+        tensors: Sequence[UnitTensor],
+    ) -> None:
+        factors = [factor for tensor in tensors for factor in tensor.factors]
+        sizes = {factor.shape[axis] for factor in factors for axis in varying(factor)}
+        forgotten = [
+            f"'{weight.path}' of shape {tuple(weight.shape)}"
+            for weight in weights
+            if sizes & set(weight.shape) and not self.places.knows(weight)
         ]
+        if forgotten:
+            warn_user(
+                f"The unit rule of '{path}' ({type(op).__name__}) never mentions its weight "
+                f"{' and '.join(forgotten)}, along which units may lie: permuting them would then "
+                "change the function. Name it in call.scale or call.weight, or call "
+                "call.still(weight) if no unit lies along it."
+            )
 
 
 def _checked(
-    result: UnitTensor, shape: tuple[int | None, ...], op: keras.Operation, path: str
-) -> UnitTensor:
-    for factor in result.factors:
-        fits = factor.ndim == len(shape) and all(
-            size in (1, whole) for size, whole in zip(factor.shape, shape, strict=True)
+    results: Any, shapes: Sequence[tuple], op: keras.Operation, path: str
+) -> list[UnitTensor]:
+    """What a rule returned, with the shapes of the outputs."""
+    flat = keras.tree.flatten(results)
+    if len(flat) != len(shapes) or not all(isinstance(result, UnitTensor) for result in flat):
+        kinds = ", ".join(type(result).__name__ for result in flat)
+        raise TypeError(
+            f"The unit rule of '{path}' ({type(op).__name__}) must return one UnitTensor for each "
+            f"output of the layer, {len(shapes)} in all. Received: {kinds or 'nothing'}."
         )
-        if not fits:
-            raise ValueError(
-                f"The unit rule of '{path}' ({type(op).__name__}) returned units of shape "
-                f"{factor.shape} for an output of shape {shape}: each size must be that of the "
-                "output or 1."
+    for result, shape in zip(flat, shapes, strict=True):
+        for factor in result.factors:
+            fits = factor.ndim == len(shape) and all(
+                size in (1, whole) for size, whole in zip(factor.shape, shape, strict=True)
             )
-    return UnitTensor(tuple(shape), result.factors)
+            if not fits:
+                raise ValueError(
+                    f"The unit rule of '{path}' ({type(op).__name__}) returned units of shape "
+                    f"{factor.shape} for an output of shape {shape}: each size must be that of the "
+                    "output or 1."
+                )
+    return [UnitTensor(tuple(s), r.factors) for s, r in zip(shapes, flat, strict=True)]
+
+
+def _no_graph_message(model: Any) -> str:
+    message = (
+        "Unit groups are found by walking the graph of a Sequential or Functional model. "
+        f"Received: {_described(model)}. "
+    )
+    if isinstance(model, keras.Sequential):
+        return message + "Give it a keras.Input first, or call it once on data."
+    return message + "Build it with keras.Sequential or keras.Model(inputs, outputs)."
+
+
+def _described(model: Any) -> str:
+    if not isinstance(model, keras.Operation):
+        return f"{model!r:.80}"
+    unbuilt = "an unbuilt" if isinstance(model, keras.Sequential) else "a"
+    return f"{unbuilt} {type(model).__name__} named '{model.name}'"
 
 
 def _no_rule_message(op: keras.Operation, path: str, reason: str) -> str:
+    if isinstance(op, keras.Layer) and not isinstance(op, keras.layers.Lambda):
+        return (
+            f"No unit rule covers the layer '{path}' of class {type(op).__name__}: {reason}. Add "
+            f"one with @mc_keras.units.register_unit_rule({type(op).__name__}), or pass "
+            'on_unknown="end" to end the unit groups there.'
+        )
     return (
-        f"No unit rule covers the layer '{path}' of class {type(op).__name__}: {reason}. Add one "
-        f"with @mc_keras.units.register_unit_rule({type(op).__name__}), or pass "
-        'on_unknown="end" to end the unit groups there.'
+        f"No unit rule covers '{path}' ({type(op).__name__}): {reason}. Write it "
+        "with other operations, put it into a layer of your own and add a rule for that layer with "
+        '@mc_keras.units.register_unit_rule, or pass on_unknown="end" to end the unit groups there.'
     )
 
 
@@ -213,7 +287,7 @@ def _groups(places: Places, space: WeightSpace, resolved: Resolved) -> dict[int,
     names: dict[int, str] = {}
     reduced: dict[int, bool] = {}
     for weight in places.weights.values():
-        if id(weight.variable) not in index:
+        if id(weight.variable) not in index:  # It holds still: see `hold_weights_of_others`.
             continue
         number, trainable = index[id(weight.variable)]
         for group, positions in _positions(weight.places, resolved):

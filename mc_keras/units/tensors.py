@@ -38,11 +38,16 @@ class UnitTensor:
 
 def along(axis: int, tensor: UnitTensor, rank: int) -> UnitTensor:
     """A vector laid along one axis of a tensor of `rank` axes, the other axes having size 1."""
-    shape = [1] * rank
-    shape[axis] = -1
-    full: list[int | None] = [1] * rank
-    full[axis] = tensor.shape[0]
-    return UnitTensor(tuple(full), tuple(f.reshape(shape) for f in tensor.factors))
+    return lay(tensor, [axis], rank)
+
+
+def lay(tensor: UnitTensor, axes: Sequence[int], rank: int) -> UnitTensor:
+    """The tensor with its axis `i` as axis `axes[i]` of `rank` axes, the others of size 1."""
+    order = [axis % rank for axis in axes]
+    missing = tuple(axis for axis in range(rank) if axis not in order)
+    sizes = dict(zip(order, tensor.shape, strict=True))
+    factors = tuple(np.expand_dims(f.transpose(np.argsort(order)), missing) for f in tensor.factors)
+    return UnitTensor(tuple(sizes.get(axis, 1) for axis in range(rank)), factors)
 
 
 def varying(factor: NDArray) -> list[int]:
@@ -75,17 +80,23 @@ def combine(places: Places, first: UnitTensor, second: UnitTensor) -> UnitTensor
             partners = other.touching(shared)
             back = one.touching([a for p in partners for a in varying(p) if one.shape[a] != 1])
             if len(partners) > 1 or len(back) > 1:
+                # Units along two axes at once meet units along each of them: a permutation of the
+                # former would have to be one of rows and columns, which places cannot say.
                 places.pin(factor)
             elif partners:
                 alone = [axis for axis in shared if partners[0].shape[axis] == 1]
                 places.mark(factor, index_along(factor, alone))
+                # Partners are partners of each other: the pair is tied, and kept, on one side only.
                 if one is first:
                     places.tie(factor, partners[0])
                     kept.append(_joined(places, factor, partners[0]))
             else:
                 if shared:
                     places.mark(factor, index_along(factor, shared))
-                kept.append(factor)
+                # Units along shared axes alone hold still now. Kept, they would look like units
+                # along an axis beside those along others, and keep a reshape from merging the two.
+                if not shared or shared != varying(factor):
+                    kept.append(factor)
     shape = tuple(b if a == 1 else a for a, b in zip(first.shape, second.shape, strict=True))
     return UnitTensor(shape, tuple(kept))
 

@@ -29,7 +29,17 @@ NAMES = sorted(
 # Pixels, where 32 is too small for the architecture.
 _SIZES = {"InceptionResNetV2": 75, "InceptionV3": 75, "Xception": 71}
 
-_HEADER = """# Unit groups of the architectures of keras.applications
+_HEADER = """# Unit groups
+
+`mc.unit_groups(model)` finds sets of hidden units that any permutation may reorder without changing
+the outputs, up to rounding. Where the walk over the graph cannot tell, units hold still. There may
+be more permutations than it finds: blocks of weights are units in the attention layers of Keras
+only, where whole heads form a group. Elsewhere, blocks that a reshape makes are not found as units.
+A maximum over the last axis of `Reshape((5, 3))` (maxout) has five groups of 3 pieces but none of
+the 5 maxima, and attention put together from dense layers has groups of the dimensions within its
+heads but none of the heads.
+
+## The architectures of keras.applications
 
 Written by `python -m tests.units.applications`; `python -m pytest -m slow
 tests/units/test_applications.py` checks every row. Each architecture is built with random weights,

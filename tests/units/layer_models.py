@@ -25,6 +25,10 @@ def sequence(*steps):
     return chain(SEQUENCE, L.Conv1D(6, 2, name="made"), *steps, L.Conv1D(3, 2))
 
 
+def flat(*steps):
+    return chain(SEQUENCE, L.Dense(5, name="made"), *steps, L.Flatten(), L.Dense(3))
+
+
 def vector(*steps, units=6):
     return chain(VECTOR, L.Dense(units, name="made"), *steps, L.Dense(3))
 
@@ -153,6 +157,71 @@ def zero_padded_shortcut(x):
     return short + L.Conv2D(10, 3, strides=2, padding="same")(x)
 
 
+def masked(layer):
+    """A layer over time whose mask is made of hidden units."""
+
+    def build(x):
+        steps = L.Dense(3)(L.Flatten()(x))
+        return L.RepeatVector(2)(layer(x, mask=steps >= ops.mean(steps, -1, keepdims=True)))
+
+    return sequence(build)
+
+
+def attention_mask(x):
+    pairs = L.Dense(9)(L.Flatten()(x))
+    return L.MultiHeadAttention(2, 4)(x, x, attention_mask=L.Reshape((3, 3))(pairs) > 0)
+
+
+def from_constant_states(x):
+    states = [ops.convert_to_tensor(np.arange(15.0).reshape(3, 5)), ops.ones((3, 5))]
+    return L.LSTM(5, return_sequences=True)(x, initial_state=states)
+
+
+def kernel_in_the_graph(x):
+    layer = L.Dense(6)
+    y = layer(x)
+    return ops.matmul(x, layer.kernel) + y
+
+
+def called(model):
+    """The model after a first call, which builds the layers that serve as activations."""
+    model(np.ones((1, *model.inputs[0].shape[1:])))
+    return model
+
+
+def across(reverse, *shifts):
+    """Units that meet units at other indices, in two ways at once."""
+
+    def build(x):
+        first, second = L.Dense(8, name="first")(x), L.Dense(8, name="second")(x)
+        turned = ops.flip(first, -1) if reverse else ops.roll(first, 4, -1)
+        return [first + turned, *(first * ops.roll(second, shift, -1) for shift in shifts)]
+
+    return chain(VECTOR, build, lambda found: [L.Dense(3)(tensor) for tensor in found])
+
+
+def by_keyword(x):
+    inner = keras.Sequential([keras.Input((6,)), L.Dense(5, activation="relu"), L.Dense(4)])
+    return inner(inputs=x)
+
+
+def states_by_keyword(x):
+    states = [L.Dense(5)(L.Flatten()(x)) for _ in range(2)]
+    return L.LSTM(5, return_sequences=True)(initial_state=states, sequences=x)
+
+
+def row(*values):
+    """A constant tensor with a batch axis of size 1."""
+    return ops.convert_to_tensor(np.array(values)[None])
+
+
+def waves(*shape):
+    """A constant tensor of unequal entries."""
+    return ops.convert_to_tensor(np.sin(np.arange(np.prod(shape))).reshape(shape))
+
+
+SIX = (3.0, 1.0, 4.0, 1.5, 9.0, 2.6)
+
 MODELS = {
     # name: (model, sizes of its groups in any order)
     "Dense": (lambda: vector(), [6]),
@@ -169,6 +238,45 @@ MODELS = {
     ),
     "Embedding": (embedded, [4, 5]),
     "Lambda": (lambda: vector(L.Lambda(lambda x: 2 * x)), [6]),
+    "Lambda with arguments": (
+        lambda: vector(L.Lambda(lambda x, k=None: x * k, arguments={"k": 2.0})),
+        [6],
+    ),
+    "Lambda of two tensors": (
+        lambda: branches(L.Lambda(lambda pair: pair[0] * ops.tanh(pair[1])), 5, 5),
+        [5, 7],
+    ),
+    "Lambda of unequal shapes": (
+        lambda: sequence(
+            lambda x: L.Lambda(lambda pair: pair[0] * pair[1])([x, L.Dense(1)(x)]),
+        ),
+        [6],
+    ),
+    "Lambda over the units": (lambda: vector(L.Lambda(lambda x: ops.normalize(x, -1))), [6]),
+    "Lambda over time": (lambda: sequence(L.Lambda(lambda x: ops.cumsum(x, 1))), [6]),
+    "activation with weights": (
+        lambda: called(vector(L.Dense(5, activation=L.PReLU("normal")))),
+        [5, 6],
+    ),
+    "activation with weights in space": (
+        lambda: called(image(L.Conv2D(4, 2, activation=L.PReLU("normal")))),
+        [4, 5],
+    ),
+    "activation with weights in time": (
+        lambda: called(sequence(L.LSTM(5, activation=L.PReLU("normal"), return_sequences=True))),
+        [5, 6],
+    ),
+    "activation with weights in space and time": (
+        lambda: called(
+            chain(
+                (3, 5, 5, 2),
+                L.ConvLSTM2D(4, 2, activation=L.PReLU("normal")),
+                L.Flatten(),
+                L.Dense(3),
+            )
+        ),
+        [4],
+    ),
     "Conv2D": (lambda: image(), [5]),
     "Conv2D channels first": (
         lambda: chain(
@@ -199,6 +307,9 @@ MODELS = {
     "grouped on the input": (lambda: chain(SEQUENCE, L.Conv1D(6, 2, groups=3), L.Conv1D(2, 2)), []),
     "channel shuffle": (lambda: image(L.Conv2D(4, 1), channel_shuffle), [2, 2, 3, 3, 5]),
     "BatchNormalization": (lambda: image(L.BatchNormalization(), L.ReLU()), [5]),
+    "BatchNormalization renormalized": (lambda: image(L.BatchNormalization(renorm=True)), [5]),
+    "BatchNormalization of rows": (lambda: flat(L.BatchNormalization(axis=1)), [5]),
+    "LayerNormalization of rows": (lambda: flat(L.LayerNormalization(axis=1)), [5]),
     "LayerNormalization": (lambda: image(L.LayerNormalization()), [5]),
     "LayerNormalization over all": (lambda: image(L.LayerNormalization(axis=[1, 2, 3])), [5]),
     "LayerNormalization over space": (lambda: image(L.LayerNormalization(axis=[1, 2])), [5]),
@@ -208,6 +319,14 @@ MODELS = {
     "GroupNormalization of all": (lambda: sequence(L.GroupNormalization(-1)), [6]),
     "UnitNormalization": (lambda: vector(L.UnitNormalization()), [6]),
     "SpectralNormalization": (lambda: vector(L.SpectralNormalization(L.Dense(5))), [5, 6]),
+    "SpectralNormalization depthwise": (
+        lambda: image(L.SpectralNormalization(L.DepthwiseConv2D(2, depth_multiplier=3))),
+        [5],
+    ),
+    "SpectralNormalization transposed": (
+        lambda: image(L.SpectralNormalization(L.Conv2DTranspose(4, 2))),
+        [4, 5],
+    ),
     "Normalization": (
         lambda: chain(
             VECTOR,
@@ -220,6 +339,14 @@ MODELS = {
     ),
     "Rescaling by channel": (lambda: vector(L.Rescaling([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])), []),
     "PReLU": (lambda: image(L.PReLU()), [5]),
+    "PReLU flattened": (
+        lambda: chain(IMAGE, L.Conv2D(5, 3), L.PReLU(), L.Flatten(), L.Dense(3)),
+        [5],
+    ),
+    "bias of positions, flattened": (
+        lambda: flat(L.EinsumDense("abc,cd->abd", (4, 6), bias_axes="bd")),
+        [5, 6],
+    ),
     "PReLU shared": (lambda: image(L.PReLU(shared_axes=[1, 2])), [5]),
     "Flatten": (lambda: chain(IMAGE, L.Conv2D(5, 3), L.Flatten(), L.Dense(3)), [5]),
     "Flatten twice": (
@@ -244,6 +371,15 @@ MODELS = {
         ),
         [5],
     ),
+    "padding in front": (
+        lambda: sequence(
+            L.Permute((2, 1)),
+            L.ZeroPadding1D(2, data_format="channels_first"),
+            L.Permute((2, 1)),
+        ),
+        [6],
+    ),
+    "augmentation": (lambda: image(L.RandomFlip(), L.RandomZoom(0.1), L.RandomCrop(4, 4)), [5]),
     "global pooling": (
         lambda: chain(IMAGE, L.Conv2D(5, 3), L.GlobalAveragePooling2D(), L.Dense(3)),
         [5],
@@ -271,6 +407,15 @@ MODELS = {
         lambda: chain(VECTOR, lambda x: L.Concatenate()([L.Dense(5)(x), x]), L.Dense(3)),
         [5],
     ),
+    "Add a constant": (lambda: vector(lambda x: L.Add()([x, row(*SIX)])), []),
+    "Add a constant of steps": (
+        lambda: sequence(lambda x: L.Add()([x, ops.reshape(row(1.0, 2.0, 3.0), (1, 3, 1))])),
+        [6],
+    ),
+    "Dot with a constant": (
+        lambda: vector(lambda x: L.Dot(1)([x, ops.ones((3, 1)) * row(*SIX)])),
+        [],
+    ),
     "Dot": (lambda: branches(L.Dot(axes=1, normalize=True), 5, 5), [5, 7]),
     "residual": (residual, [5, 5, 6]),
     "residual with the input": (lambda: chain(VECTOR, lambda x: x + L.Dense(4)(x), L.Dense(2)), []),
@@ -279,6 +424,7 @@ MODELS = {
     "weights set equal": (tied_kernels, [6, 6, 6]),
     "nested, called twice": (nested, [5, 6, 6]),
     "nested with dictionaries": (nested_branches, [4, 5, 6]),
+    "nested, called by keyword": (lambda: vector(by_keyword), [4, 5, 6]),
     "squeeze and excite": (lambda: image(squeeze_excite), [4, 5]),
     "spatial attention": (lambda: image(spatial_attention), [5]),
     "zero-padded shortcut": (lambda: image(zero_padded_shortcut), [2, 3, 5]),
@@ -291,6 +437,10 @@ MODELS = {
     ),
     "LSTM": (lambda: sequence(L.LSTM(5, return_sequences=True)), [5, 6]),
     "LSTM states": (with_states, [5]),
+    "LSTM states by keyword": (lambda: sequence(states_by_keyword), [5, 6]),
+    "LSTM from constant states": (lambda: sequence(from_constant_states), [6]),
+    "LSTM masked by units": (lambda: masked(L.LSTM(5)), [5, 6]),
+    "global pooling masked by units": (lambda: masked(L.GlobalAveragePooling1D()), [6]),
     "RNN stacked": (
         lambda: sequence(L.RNN([L.LSTMCell(4), L.GRUCell(5)], return_sequences=True)),
         [4, 5, 6],
@@ -331,12 +481,24 @@ MODELS = {
         lambda: sequence(lambda x: L.MultiHeadAttention(2, 4, use_gate=True)(x, x)),
         [2, 4, 4, 4, 4, 6, 6],
     ),
+    "MultiHeadAttention masked by units": (
+        lambda: sequence(attention_mask),
+        [2, 4, 4, 4, 4, 6, 6],
+    ),
+    "MultiHeadAttention to a constant": (
+        lambda: sequence(lambda x: L.MultiHeadAttention(2, 4)(x, waves(3, 2, 6))),
+        [2, 4, 4, 4, 4, 6, 6],
+    ),
     "GroupQueryAttention": (lambda: sequence(grouped_query), [2, 2, 2, 3, 3, 3, 3, 6, 6]),
     "Attention": (
         lambda: sequence(
             lambda x: L.Attention()([L.Dense(5)(x), L.Dense(4)(x), L.Dense(5, name="key")(x)])
         ),
         [4, 5, 6],
+    ),
+    "Attention to a constant": (
+        lambda: sequence(lambda x: L.Attention()([x, waves(3, 2, 6)])),
+        [],
     ),
     "AdditiveAttention": (
         lambda: sequence(lambda x: L.AdditiveAttention()([L.Dense(5)(x), L.Dense(5)(x)])),
@@ -354,8 +516,39 @@ MODELS = {
     "rolled": (lambda: vector(lambda x: x * ops.roll(x, 2, -1)), [2]),
     "rolled by one": (lambda: vector(lambda x: x * ops.roll(x, 1, -1)), []),
     "flipped": (lambda: vector(lambda x: x + ops.flip(x, -1)), [3]),
+    "flipped, others rolled by two": (lambda: across(True, 2), [4]),
+    "flipped, others rolled twice": (lambda: across(True, 2, 1), []),
+    "rolled by half, others by two": (lambda: across(False, 2), [4]),
     "part of a mean": (lambda: vector(lambda x: ops.mean(x[:, :2], -1, keepdims=True) + x), [2, 4]),
     "times a constant array": (lambda: vector(lambda x: x * np.arange(6.0)), []),
+    "times a constant matrix": (
+        lambda: vector(lambda x: ops.matmul(x, np.arange(30.0).reshape(6, 5) % 7)),
+        [],
+    ),
+    "einsum with a constant": (
+        lambda: sequence(lambda x: ops.einsum("bti,ts->bsi", x, np.arange(9.0).reshape(3, 3))),
+        [6],
+    ),
+    "a kernel in the graph": (lambda: vector(kernel_in_the_graph), []),
+    "tensordot with a constant": (
+        lambda: sequence(
+            lambda x: ops.tensordot(x, np.arange(6.0).reshape(3, 2), [[1], [0]]),
+            L.Permute((2, 1)),
+        ),
+        [6],
+    ),
+    "unstacked in time": (lambda: sequence(lambda x: ops.stack(ops.unstack(x, axis=1), 1)), [6]),
+    "broadcast": (
+        lambda: vector(lambda x: ops.broadcast_to(ops.expand_dims(x, 1), (3, 2, 6))),
+        [6],
+    ),
+    "hstack": (lambda: branches(ops.hstack, 5, 4), [4, 5, 7]),
+    "layer_normalization": (lambda: vector(lambda x: ops.layer_normalization(x)), [6]),
+    "layer_normalization by constants": (
+        lambda: vector(lambda x: ops.layer_normalization(x, np.ones(6), np.array(SIX))),
+        [],
+    ),
+    "rms_normalization": (lambda: vector(lambda x: ops.rms_normalization(x)), [6]),
     "clipped by an array": (lambda: vector(lambda x: ops.clip(x, np.arange(6.0) - 9, 1.0)), []),
     "elementwise": (
         lambda: vector(lambda x: ops.where(x > 0, x**2, ops.exp(-ops.abs(x)) - 1.0)),

@@ -1,12 +1,36 @@
 """Random models for hypothesis: branches, residuals, shared and nested layers of many kinds."""
 
 import keras
+import numpy as np
 from hypothesis import strategies as st
 from keras import layers as L
 from keras import ops
 
 ACTIVATIONS = st.sampled_from(["relu", "tanh", "gelu", "softmax", "linear"])
 WIDTHS = st.sampled_from([3, 4, 6])
+
+
+registered = keras.saving.register_keras_serializable("tests")
+
+
+@registered
+def scaled(x, rate):
+    return x * rate
+
+
+@registered
+def with_reversed_batch(x):
+    return x + 0.5 * ops.flip(x, 0)
+
+
+@registered
+def over_sum(x):
+    return x / (1 + ops.sum(ops.abs(x), -1, keepdims=True))
+
+
+@registered
+def gated(pair):
+    return pair[0] * ops.tanh(pair[1])
 
 
 class Builder:
@@ -46,6 +70,30 @@ class Builder:
 
     def product(self, x):
         return L.Multiply()([x, L.Dense(x.shape[-1], activation="sigmoid")(x)])
+
+    def constant(self, x):
+        """A constant for each unit, which holds it still, or for each index of another axis."""
+        axis = self.draw(st.integers(1, len(x.shape) - 1))
+        shape = [1] * len(x.shape)
+        shape[axis] = x.shape[axis]
+        values = np.sin(np.arange(x.shape[axis])).reshape(shape)
+        if self.draw(st.booleans()):
+            return x * values
+        # Not a sum: Keras adds any constant along one axis to the channels if there are as many.
+        return L.Subtract()([x, ops.convert_to_tensor(values)])
+
+    def function(self, x):
+        """A function that is known only by trying it."""
+        choices = [
+            lambda: L.Lambda(scaled, arguments={"rate": 0.5})(x),
+            lambda: L.Lambda(with_reversed_batch)(x),
+            lambda: L.Activation(over_sum)(x),
+            lambda: L.Lambda(gated)([x, self.residual(x)]),
+        ]
+        return self.draw(st.sampled_from(choices))()
+
+    def wrapped(self, x):
+        return L.SpectralNormalization(L.Dense(self.draw(WIDTHS)))(x)
 
     def batch_norm(self, x):
         return L.BatchNormalization()(x)
@@ -88,10 +136,31 @@ class Builder:
     def recurrent(self, x):
         kind = self.draw(st.sampled_from([L.SimpleRNN, L.GRU, L.LSTM]))
         layer = kind(self.draw(WIDTHS), return_sequences=True)
-        return (L.Bidirectional(layer) if self.draw(st.booleans()) else layer)(x)
+        mask = self.steps(x) if self.draw(st.booleans()) else None
+        return (L.Bidirectional(layer) if self.draw(st.booleans()) else layer)(x, mask=mask)
 
     def attention(self, x):
-        return L.MultiHeadAttention(2, 3, value_dim=2)(x, self.dense(x))
+        mask = ops.expand_dims(self.steps(x), 1) if self.draw(st.booleans()) else None
+        y = self.dense(x)
+        if self.draw(st.booleans()):
+            y = ops.convert_to_tensor(np.sin(np.arange(15 * x.shape[1])).reshape(3, -1, 5))
+        return L.MultiHeadAttention(2, 3, value_dim=2)(x, y, attention_mask=mask)
+
+    def steps(self, x):
+        """A mask over time made of hidden units, true somewhere."""
+        scores = L.Dense(x.shape[1])(L.Flatten()(x))
+        return scores >= ops.mean(scores, -1, keepdims=True)
+
+    def pooled_steps(self, x):
+        return L.GlobalAveragePooling1D()(x, mask=self.steps(x))
+
+    def each_step(self, x):
+        return L.TimeDistributed(L.Dense(self.draw(WIDTHS), activation="tanh"))(x)
+
+    def mixer(self, x):
+        y = self.over_time(L.LayerNormalization()(x))
+        x = x + L.Permute((2, 1))(L.Dense(x.shape[1])(L.Permute((2, 1))(y)))
+        return self.residual(L.LayerNormalization()(x))
 
     def over_time(self, x):
         return L.Permute((2, 1))(L.Dense(x.shape[1])(self.dense(L.Permute((2, 1))(x))))
@@ -140,14 +209,15 @@ class Builder:
 B = Builder
 ANY = [B.dense, B.shared_dense, B.nested_sequential, B.residual, B.concatenation, B.product]
 ANY += [B.batch_norm, B.layer_norm, B.group_norm, B.prelu, B.halves, B.part, B.reverse, B.scaled]
-ANY += [B.reshaped, B.nested]
+ANY += [B.reshaped, B.nested, B.constant, B.function, B.wrapped]
 OF_RANK = {
     2: [B.repeated],
-    3: [B.conv1d, B.recurrent, B.attention, B.over_time, B.flat, B.averaged],
+    3: [B.conv1d, B.recurrent, B.attention, B.over_time, B.mixer, B.each_step],
     4: [B.conv2d, B.residual_conv, B.depthwise, B.separable, B.squeeze_excite, B.pooled],
 }
+OF_RANK[3] += [B.flat, B.averaged, B.pooled_steps]
 OF_RANK[4] += [B.tokens, B.flat, B.averaged]
-CHANGES_RANK = [B.repeated, B.tokens, B.flat, B.averaged, B.nested]
+CHANGES_RANK = [B.repeated, B.tokens, B.flat, B.averaged, B.pooled_steps, B.nested]
 
 
 @st.composite

@@ -23,8 +23,11 @@ from tests.units.networks import (
 # cancels it), a singular vector that only training uses.
 UNSEEN = {
     "LayerNormalization over space": ("made/bias",),
+    "LayerNormalization of rows": ("made/bias",),
     "GroupNormalization of all": ("made/bias",),
     "SpectralNormalization": ("vector_u",),
+    "SpectralNormalization transposed": ("vector_u",),
+    "BatchNormalization renormalized": ("moving_stddev", "renorm_mean", "renorm_stddev"),
     **{name: ("key/bias",) for name in MODELS if "ttention" in name},
 }
 

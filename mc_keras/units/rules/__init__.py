@@ -39,8 +39,19 @@ _UNCHANGED = (
 _POOLING = (
     *(layers.AveragePooling1D, layers.AveragePooling2D, layers.AveragePooling3D),
     *(layers.MaxPooling1D, layers.MaxPooling2D, layers.MaxPooling3D),
-    *(layers.CenterCrop, layers.Resizing, layers.Cropping2D, layers.Cropping3D),
-    *(layers.UpSampling2D, layers.UpSampling3D, layers.ZeroPadding2D, layers.ZeroPadding3D),
+    *(layers.CenterCrop, layers.Resizing),
+    *(layers.Cropping1D, layers.Cropping2D, layers.Cropping3D),
+    *(layers.UpSampling1D, layers.UpSampling2D, layers.UpSampling3D),
+    *(layers.ZeroPadding1D, layers.ZeroPadding2D, layers.ZeroPadding3D),
+    *(layers.RandomCrop, layers.RandomFlip, layers.RandomRotation, layers.RandomTranslation),
+    layers.RandomZoom,
+    # Keras 3.12 does not have these.
+    *(
+        getattr(layers, f"Adaptive{kind}Pooling{rank}D")
+        for kind in ("Average", "Max")
+        for rank in (1, 2, 3)
+        if hasattr(layers, f"Adaptive{kind}Pooling{rank}D")
+    ),
 )
 _GLOBAL_POOLING = (
     *(layers.GlobalAveragePooling1D, layers.GlobalAveragePooling2D),
@@ -73,9 +84,6 @@ RULES: dict[type, Rule] = {
     layers.SeparableConv2D: convolution.separable_convolution,
     **dict.fromkeys(_POOLING, convolution.pooling),
     **dict.fromkeys(_GLOBAL_POOLING, convolution.global_pooling),
-    layers.Cropping1D: convolution.spatial,
-    layers.UpSampling1D: convolution.spatial,
-    layers.ZeroPadding1D: convolution.spatial,
     layers.BatchNormalization: normalization.batch_normalization,
     layers.GroupNormalization: normalization.group_normalization,
     layers.LayerNormalization: normalization.layer_normalization,
@@ -122,7 +130,9 @@ def register_unit_rule(layer_class: type) -> Callable[[Rule], Rule]:
             more than `__init__`, `build`, `get_config`, `from_config` and `compute_output_shape`.
 
     Returns:
-        A decorator for the rule.
+        A decorator for the rule. The rule must mention every weight that a permutation of units
+        acts on, by `call.scale`, `call.weight` or `call.weight_places`; a warning names weights of
+        the size of the units that it never mentions. It may say `call.still(weight)` of others.
 
     Raises:
         TypeError: If `layer_class` is not a class of layers or operations.

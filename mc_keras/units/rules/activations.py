@@ -1,14 +1,18 @@
 """Rules for activations, dropout and other operations on each entry alone."""
 
 from collections.abc import Callable
-from functools import lru_cache, reduce
-from typing import Any
+from functools import lru_cache, partial, reduce
+from typing import Any, Literal
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
-from mc_keras.units.call import Call
-from mc_keras.units.tensors import UnitTensor, combine, hold, mix
+from mc_keras.units.call import Call, tensors_in
+from mc_keras.units.tensors import UnitTensor, combine, hold, mix, varying
+
+Order = Callable[[int], NDArray]
+Reorder = Callable[[NDArray], NDArray]
 
 
 def unchanged(call: Call) -> UnitTensor:
@@ -18,12 +22,7 @@ def unchanged(call: Call) -> UnitTensor:
 
 def elementwise(call: Call) -> UnitTensor:
     """An operation on the entries at the same index of several tensors or constants."""
-    result = UnitTensor(())
-    for value in (*call.args, *call.kwargs.values()):
-        if not isinstance(value, UnitTensor):
-            value = UnitTensor(tuple(np.shape(value)))
-        result = combine(call.places, result, value)
-    return result
+    return reduce(lambda a, b: combine(call.places, a, b), call.inputs)
 
 
 def masking(call: Call) -> UnitTensor:
@@ -40,8 +39,7 @@ def prelu(call: Call) -> UnitTensor:
 def softmax(call: Call) -> UnitTensor:
     """A softmax along `axis`, one or several, of a layer or operation; a mask may be given."""
     axis = call.op.axis
-    masked = reduce(lambda x, mask: combine(call.places, x, mask), call.inputs)
-    return mix(call.places, masked, axis if isinstance(axis, list | tuple) else [axis])
+    return mix(call.places, elementwise(call), axis if isinstance(axis, list | tuple) else [axis])
 
 
 def activation(call: Call) -> UnitTensor:
@@ -50,10 +48,8 @@ def activation(call: Call) -> UnitTensor:
 
 
 def function(call: Call) -> UnitTensor:
-    """The `Lambda` layer, of a function of each entry alone."""
-    if _symmetry(call.op.function) != "entries":
-        raise call.unsupported("its function is not seen to work on each entry alone")
-    return call.input
+    """The `Lambda` layer, with the `arguments` that it was made with."""
+    return _tried(call, call.op.call, call.argument("inputs", 0), "its function")
 
 
 def rescaling(call: Call) -> UnitTensor:
@@ -64,39 +60,115 @@ def rescaling(call: Call) -> UnitTensor:
 
 
 def activated(call: Call, tensor: UnitTensor, function: Callable[[Any], Any] | None) -> UnitTensor:
-    """`tensor` after an activation function, on each entry alone or symmetric in the last axis."""
-    if function is None or function is keras.activations.linear:
+    """`tensor` after an activation function, which may be any callable, a layer too."""
+    if function is None or _is_known_elementwise(function):
         return tensor
-    symmetry = _symmetry(function)
-    if symmetry == "none":
-        name = getattr(function, "__name__", repr(function))
-        raise call.unsupported(f"its activation '{name}' treats units differently")
-    return tensor if symmetry == "entries" else mix(call.places, tensor, [-1])
+    if function in _SOFTMAXES:
+        return mix(call.places, tensor, [-1])
+    if isinstance(function, keras.Layer):
+        return call.apply(function, tensor)
+    name = getattr(function, "__name__", repr(function))
+    return _tried(call, function, tensor, f"its activation '{name}'")
 
 
-@lru_cache(maxsize=256)
-def _symmetry(function: Callable[[Any], Any]) -> str:
-    """Which reorderings a function commutes with: of all "entries", of the "last axis", or "none".
+_SOFTMAXES = (keras.activations.softmax, keras.activations.log_softmax, keras.activations.sparsemax)
 
-    Any callable may be an activation, so this is tried on an array rather than looked up.
+
+def _is_known_elementwise(function: Callable) -> bool:
+    """Whether an activation of Keras works on each entry alone: at all sizes then."""
+    name = getattr(function, "__name__", "")
+    return getattr(keras.activations, name, None) is function and _is_elementwise(function)
+
+
+@lru_cache
+def _is_elementwise(function: Callable) -> bool:
+    return _symmetry(function, UnitTensor((5, 7))) == "entries"
+
+
+def _tried(call: Call, function: Callable, given: Any, what: str) -> UnitTensor:
+    """The result of a function whose effect on units is found by trying it on arrays.
+
+    Args:
+        call: The call.
+        function: Maps `given`, with arrays in place of tensors, to one tensor.
+        given: A tensor or a structure of them.
+        what: Name of the function, for messages.
     """
-    x = np.random.default_rng(0).normal(size=(5, 7)).astype(keras.backend.floatx())
+    symmetry = _symmetry(function, given)
+    if symmetry is None:
+        raise call.unsupported(f"{what} fails on an array of random numbers, or changes its shape")
+    joint = reduce(lambda a, b: combine(call.places, a, b), tensors_in(given))
+    if symmetry == "entries":
+        return joint
+    # Along several axes at once the function may be symmetric in each, but not in pairs of indices.
+    if any(varying(factor) not in [[axis] for axis in symmetry] for factor in joint.factors):
+        raise call.unsupported(f"{what} treats units differently")
+    for axis in symmetry:
+        mix(call.places, joint, [axis])
+    return joint
 
-    def value(array: np.ndarray) -> np.ndarray:
-        return keras.ops.convert_to_numpy(function(keras.ops.convert_to_tensor(array)))
+
+def _symmetry(function: Callable, given: Any) -> Literal["entries"] | list[int] | None:
+    """Which reorderings of its input a function commutes with.
+
+    The function is called on random arrays of the shapes in `given`, with 3 for sizes that are
+    unknown. The answer holds for these shapes, as far as the function has no state and does not
+    branch on values. An exchange of two neighbours and a shift by one make up all reorderings.
+
+    Returns:
+        "entries" if it commutes with all reorderings of the entries; the axes along which it
+        commutes with all reorderings; `None` if the result is not one array of the same shape.
+    """
+    leaves = keras.tree.flatten(given)
+    rng = np.random.default_rng(0)
+    arrays = [
+        rng.normal(size=[size or 3 for size in leaf.shape]).astype(keras.backend.floatx())
+        for leaf in leaves
+        if isinstance(leaf, UnitTensor)
+    ]
+
+    def value(reorder: Reorder) -> NDArray:
+        reordered = (keras.ops.convert_to_tensor(reorder(array)) for array in arrays)
+        filled = [next(reordered) if isinstance(leaf, UnitTensor) else leaf for leaf in leaves]
+        return keras.ops.convert_to_numpy(function(keras.tree.pack_sequence_as(given, filled)))
+
+    def commutes(reorder: Reorder) -> bool:
+        return np.allclose(value(reorder), reorder(before), rtol=1e-4, atol=1e-6, equal_nan=True)
 
     try:
-        y = value(x)
+        shape = np.broadcast_shapes(*(array.shape for array in arrays))
+        before = value(lambda array: array)
     except Exception:
-        return "none"
-    if y.shape != x.shape:
-        return "none"
-    shuffle = np.random.default_rng(1).permutation(x.size)
-    reorderings = {
-        "entries": lambda array: array.ravel()[shuffle].reshape(array.shape),
-        "last axis": lambda array: array[[3, 0, 4, 1, 2]][:, [5, 2, 6, 0, 3, 1, 4]],
-    }
-    for name, reorder in reorderings.items():
-        if np.allclose(value(reorder(x)), reorder(y), rtol=1e-4, atol=1e-6):
-            return name
-    return "none"
+        return None
+    if before.shape != shape:
+        return None
+    orders = (_exchange, _shift)
+    same_shape = all(array.shape == shape for array in arrays)
+    if same_shape and all(commutes(partial(_flat_in_order, order=order)) for order in orders):
+        return "entries"
+    return [
+        axis
+        for axis in range(len(shape))
+        if all(
+            commutes(partial(_in_order, order=order, axis=axis - len(shape))) for order in orders
+        )
+    ]
+
+
+def _in_order(array: NDArray, order: Order, axis: int) -> NDArray:
+    """The array in another order along a negative axis, unchanged if its rank is too low."""
+    return array.take(order(array.shape[axis]), axis) if -axis <= array.ndim else array
+
+
+def _flat_in_order(array: NDArray, order: Order) -> NDArray:
+    return _in_order(array.reshape(-1), order, -1).reshape(array.shape)
+
+
+def _exchange(size: int) -> NDArray:
+    order = np.arange(size)
+    order[:2] = order[:2][::-1]
+    return order
+
+
+def _shift(size: int) -> NDArray:
+    return np.roll(np.arange(size), 1)

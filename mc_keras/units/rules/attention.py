@@ -49,7 +49,7 @@ def additive_attention(call: Call) -> list[UnitTensor]:
 
 
 def _query_value_key(call: Call) -> tuple[UnitTensor, UnitTensor, UnitTensor]:
-    given = [hold(call.places, tensor, [1]) for tensor in call.args[0]]
+    given = [hold(call.places, tensor, [1]) for tensor in call.tensors("inputs", 0)]
     return given[0], given[1], given[-1] if len(given) > 2 else given[1]
 
 
@@ -60,11 +60,11 @@ def _weighted(call: Call, value: UnitTensor) -> list[UnitTensor]:
 
 def _multi_head(call: Call, gate: Any, num_heads: int, num_shared: int) -> list[UnitTensor]:
     layer, repeats = call.op, num_heads // num_shared
-    query, value = call.argument("query", 0), call.argument("value", 1)
-    key = call.argument("key", 2)
+    (query,), (value,) = call.tensors("query", 0), call.tensors("value", 1)
+    (key,) = call.tensors("key", 2) or [value]
     projections = [
         (layer._query_dense, query, repeats, "query_key"),
-        (layer._key_dense, value if key is None else key, 1, "query_key"),
+        (layer._key_dense, key, 1, "query_key"),
         (layer._value_dense, value, 1, "value"),
     ]
     if gate is not None:

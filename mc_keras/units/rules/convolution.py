@@ -9,8 +9,13 @@ from mc_keras.units.tensors import UnitTensor, along, combine, distinct, hold, r
 
 
 def channel_axis(call: Call) -> int:
-    """Number of the channel axis of the input of a convolution or pooling layer."""
-    data_format = call.op.data_format or keras.config.image_data_format()
+    """Number of the channel axis of the input of a convolution or pooling layer.
+
+    Layers of one kind of input only have no `data_format`; their channels come last.
+    """
+    data_format = (
+        getattr(call.op, "data_format", "channels_last") or keras.config.image_data_format()
+    )
     return 1 if data_format == "channels_first" else len(call.input.shape) - 1
 
 
@@ -49,11 +54,6 @@ def separable_convolution(call: Call) -> UnitTensor:
 def pooling(call: Call) -> UnitTensor:
     """Pooling, padding, cropping, resizing: anything that works on each channel alone."""
     return hold(call.places, call.input, spatial_axes(call))
-
-
-def spatial(call: Call) -> UnitTensor:
-    """As `pooling`, for layers of one kind of input only, whose channels come last."""
-    return hold(call.places, call.input, range(1, len(call.input.shape) - 1))
 
 
 def global_pooling(call: Call) -> UnitTensor:
@@ -100,7 +100,7 @@ def _depthwise_units(call: Call, kernel: keras.Variable) -> np.ndarray:
 
 
 def _finished(call: Call, units: np.ndarray) -> UnitTensor:
-    axis = channel_axis(call)
-    outputs = call.with_units(len(call.input.shape), axis, units)
+    axis, shape = channel_axis(call), call.shapes[0]
+    outputs = UnitTensor(shape, call.with_units(len(shape), axis, units).factors)
     outputs = call.scale(outputs, call.op.bias, [axis])
     return activated(call, outputs, call.op.activation)

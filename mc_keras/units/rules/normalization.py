@@ -7,7 +7,7 @@ from mc_keras.units.tensors import UnitTensor, hold, mix, varying
 
 
 def batch_normalization(call: Call) -> UnitTensor:
-    """Scale, shift and moving moments of each unit.
+    """Scale, shift and moving moments of each unit, those of batch renormalization too.
 
     Units along another axis than the layer's are read together where the moments are measured.
     """
@@ -16,7 +16,7 @@ def batch_normalization(call: Call) -> UnitTensor:
     for factor in outputs.factors:
         if axis not in varying(factor):
             call.places.reduce(factor)
-    for weight in (layer.gamma, layer.beta, layer.moving_mean, layer.moving_variance):
+    for weight in layer.weights:
         outputs = call.scale(outputs, weight, [layer.axis])
     return outputs
 
@@ -55,22 +55,30 @@ def group_normalization(call: Call) -> UnitTensor:
 
 
 def unit_normalization(call: Call) -> UnitTensor:
-    """Division by the norm along `axis`, one or several."""
-    axis = call.op.axis
-    return mix(call.places, call.input, axis if isinstance(axis, list) else [axis])
+    """Division by the norm along `axis`, one or several, in a layer or an operation."""
+    return mix(call.places, call.input, np.atleast_1d(call.op.axis).tolist())
 
 
 def input_normalization(call: Call) -> UnitTensor:
     """The preprocessing layer `Normalization`, whose moments come from data: units hold still."""
+    call.still(*call.op.weights)
     return hold(call.places, call.input, range(len(call.input.shape)))
 
 
 def spectral_normalization(call: Call) -> UnitTensor:
-    """A layer whose kernel is divided by its norm; the singular vector goes with the units."""
+    """A layer whose kernel is divided by its norm, found by power iteration.
+
+    The singular vector has an entry for each index along the last axis of the kernel, and goes
+    with the units if the layer has any along it. It may stay as it is where the units lie along
+    other axes, as in a depthwise convolution: these are rows of the matrix whose norm is taken.
+    """
     wrapper = call.op
     outputs = call.apply(wrapper.layer, *call.args)
-    made = call.weight_places(wrapper.kernel, -1, IN)
-    call.places.tie(call.weight_places(wrapper.vector_u, 1, IN), made)
+    units = call.places.known_along(wrapper.kernel, -1)
+    if units is None:
+        call.still(wrapper.vector_u)
+    else:
+        call.places.tie(call.weight_places(wrapper.vector_u, 1, IN), units)
     return outputs
 
 

@@ -1,5 +1,6 @@
 """Rules for `keras.ops` operations, which have no weights. Their classes are not public."""
 
+from string import ascii_lowercase
 from typing import Any
 
 import numpy as np
@@ -7,13 +8,15 @@ import numpy as np
 from mc_keras.units.call import Call
 from mc_keras.units.rules.activations import elementwise, softmax, unchanged
 from mc_keras.units.rules.convolution import pooling
-from mc_keras.units.rules.shaping import held, reshaping
+from mc_keras.units.rules.normalization import unit_normalization
+from mc_keras.units.rules.shaping import concatenation, held, reshaping
 from mc_keras.units.tensors import (
     UnitTensor,
     along,
     combine,
     concatenate,
     einsum,
+    lay,
     lift,
     mix,
     rearrange,
@@ -64,9 +67,24 @@ def move_axes(call: Call) -> UnitTensor:
     return transpose(call.input, [size - 1 for size in order])
 
 
-def concatenation(call: Call) -> UnitTensor:
-    """Concatenation along `axis`, constants included."""
-    return concatenate(call.places, _tensors(call), call.op.axis)
+def tensor_product(call: Call) -> UnitTensor:
+    """The operation `tensordot`: a sum over pairs of axes, or over the last and first few."""
+    first, second = call.inputs
+    axes, rank = call.op.axes, len(first.shape)
+    if np.ndim(axes) == 0:
+        axes = [range(rank - axes, rank), range(axes)]
+    letters = [list(ascii_lowercase[:rank]), list(ascii_lowercase[rank:][: len(second.shape)])]
+    for i, j in zip(*map(np.atleast_1d, axes), strict=True):
+        letters[1][j] = letters[0][i]
+    left, right = ("".join(text) for text in letters)
+    output = "".join(letter for letter in left + right if (left + right).count(letter) == 1)
+    return einsum(call.places, f"{left},{right}->{output}", first, second)
+
+
+def horizontal_stack(call: Call) -> UnitTensor:
+    """Concatenation along the second axis."""
+    tensors = call.inputs
+    return concatenate(call.places, tensors, min(1, len(tensors[0].shape) - 1))
 
 
 def stack(call: Call) -> UnitTensor:
@@ -78,9 +96,24 @@ def stack(call: Call) -> UnitTensor:
             (*tensor.shape[:axis], 1, *tensor.shape[axis:]),
             tuple(np.expand_dims(f, axis) for f in tensor.factors),
         )
-        for tensor in _tensors(call)
+        for tensor in call.inputs
     ]
     return concatenate(call.places, raised, axis)
+
+
+def unstack(call: Call) -> list[UnitTensor]:
+    """The entries along `axis`, one by one."""
+    rank = len(call.input.shape)
+    axis = call.op.axis % rank
+    return [
+        _picked(call, [i if a == axis else slice(None) for a in range(rank)], shape)
+        for i, shape in enumerate(call.shapes)
+    ]
+
+
+def broadcast_to(call: Call) -> UnitTensor:
+    """The tensor repeated along axes of size 1."""
+    return UnitTensor(call.shapes[0], lift(call.input, len(call.shapes[0])).factors)
 
 
 def split(call: Call) -> list[UnitTensor]:
@@ -91,7 +124,8 @@ def split(call: Call) -> list[UnitTensor]:
     pieces = []
     for i, shape in enumerate(call.shapes):
         key = slice(None) if ends is None else slice(ends[i] - shape[axis], ends[i])
-        pieces.append(_picked(call, [key if a == axis else slice(None) for a in range(len(shape))]))
+        keys = [key if a == axis else slice(None) for a in range(len(shape))]
+        pieces.append(_picked(call, keys, shape))
     return pieces
 
 
@@ -106,7 +140,7 @@ def get_item(call: Call) -> UnitTensor:
     rank = len(call.input.shape)
     at = key.index(Ellipsis)
     missing = rank - sum(k is not None for k in key) + 1
-    return _picked(call, key[:at] + [slice(None)] * missing + key[at + 1 :])
+    return _picked(call, key[:at] + [slice(None)] * missing + key[at + 1 :], call.shapes[0])
 
 
 def flip(call: Call) -> UnitTensor:
@@ -183,9 +217,15 @@ def take(call: Call) -> UnitTensor:
     return rearrange(call.places, inputs, move, call.shapes[0])
 
 
-def normalize(call: Call) -> UnitTensor:
-    """Division by a norm along `axis`."""
-    return mix(call.places, call.input, [call.op.axis])
+def layer_normalize(call: Call) -> UnitTensor:
+    """Moments over `axis`, then a scale and a shift that may be tensors or constants."""
+    tensor, *scales = call.inputs
+    rank = len(tensor.shape)
+    axes = np.atleast_1d(call.op.axis).tolist()
+    mix(call.places, tensor, axes)
+    for scale in scales:
+        tensor = combine(call.places, tensor, lay(scale, axes[-len(scale.shape) :], rank))
+    return tensor
 
 
 def clip(call: Call) -> UnitTensor:
@@ -202,20 +242,13 @@ def gated_linear_unit(call: Call) -> UnitTensor:
     axis = call.op.axis % rank
     half = call.shapes[0][axis]
     first, second = (
-        _picked(call, [part if a == axis else slice(None) for a in range(rank)])
+        _picked(call, [part if a == axis else slice(None) for a in range(rank)], call.shapes[0])
         for part in (slice(half), slice(half, None))
     )
     return combine(call.places, first, second)
 
 
-def _tensors(call: Call) -> list[UnitTensor]:
-    return [
-        value if isinstance(value, UnitTensor) else UnitTensor(tuple(np.shape(value)))
-        for value in call.args[0]
-    ]
-
-
-def _picked(call: Call, key: list[Any]) -> UnitTensor:
+def _picked(call: Call, key: list[Any], shape: tuple[int | None, ...]) -> UnitTensor:
     """The entries at `key`, which names every axis of the input and may hold `None`."""
 
     def move(factor: np.ndarray) -> np.ndarray:
@@ -226,7 +259,7 @@ def _picked(call: Call, key: list[Any]) -> UnitTensor:
             own.append(k if varies else (0 if isinstance(k, int) else slice(None)))
         return factor[tuple(own)]
 
-    return rearrange(call.places, call.input, move, call.shapes[0])
+    return rearrange(call.places, call.input, move, shape)
 
 
 _EACH = """Absolute Abs Fabs Arccos Arccosh Arcsin Arcsinh Arctan Arctanh Cast Cbrt Ceil Celu
@@ -251,22 +284,28 @@ OPERATION_RULES = {
     **dict.fromkeys(["Reshape", "Squeeze", "ExpandDims", "Ravel"], reshaping),
     **dict.fromkeys(["Softmax", "LogSoftmax", "Sparsemax"], softmax),
     **dict.fromkeys(["MaxPool", "AveragePool"], pooling),
+    "BroadcastTo": broadcast_to,
     "Clip": clip,
     "Concatenate": concatenation,
     "Einsum": einstein_sum,
     "Flip": flip,
     "Glu": gated_linear_unit,
     "GetItem": get_item,
+    "Hstack": horizontal_stack,
+    "LayerNorm": layer_normalize,
     "Matmul": matmul,
     "Moveaxis": move_axes,
-    "Normalize": normalize,
+    "Normalize": unit_normalization,
     "Pad": pad,
     "Repeat": repeat,
+    "RMSNorm": layer_normalize,
     "Roll": roll,
     "Split": split,
     "Stack": stack,
     "Swapaxes": swap_axes,
     "Take": take,
+    "Tensordot": tensor_product,
     "Tile": tile,
     "Transpose": transposition,
+    "Unstack": unstack,
 }

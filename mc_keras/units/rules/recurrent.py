@@ -29,7 +29,8 @@ def recurrent(call: Call) -> list[UnitTensor]:
     for cell in cells:
         if type(cell) not in NUM_GATES:
             raise call.unsupported(f"its cell is a {type(cell).__name__}")
-        made = _cell(call, cell, step, NUM_GATES[type(cell)], reads=-2)
+        state = (step.shape[0], cell.units)
+        made = _cell(call, cell, step, NUM_GATES[type(cell)], state, channel=1)
         step = call.with_units(2, 1, made)
         units.append((made, len(keras.tree.flatten(cell.state_size))))
     return _outputs(call, units, lambda rank, made: call.with_units(rank, rank - 1, made))
@@ -43,7 +44,9 @@ def convolutional_recurrent(call: Call) -> list[UnitTensor]:
     step = hold(call.places, call.input, [a for a in range(1, rank) if a != channel])
     units = call.units_along(step, channel)
     vector = call.with_units(2, 1, units)
-    made = _cell(call, cell, vector, NUM_CONVOLUTIONAL_GATES, reads=-2)
+    state = call.shapes[0][:1] + call.shapes[0][2 - rank :]
+    at = 1 if first else len(state) - 1
+    made = _cell(call, cell, vector, NUM_CONVOLUTIONAL_GATES, state, channel=at)
 
     def laid(rank_out: int, made: NDArray) -> UnitTensor:
         has_time = rank_out == rank
@@ -81,18 +84,37 @@ def time_distributed(call: Call) -> UnitTensor:
     return UnitTensor(shape, tuple(np.expand_dims(f, 1) for f in output.factors))
 
 
-def _cell(call: Call, cell: Any, step: UnitTensor, num_gates: int, reads: int) -> NDArray:
-    """Tie the weights of a cell to its units; returns the units."""
+def _cell(
+    call: Call,
+    cell: Any,
+    step: UnitTensor,
+    num_gates: int,
+    state: tuple[int | None, ...],
+    channel: int,
+) -> NDArray:
+    """Tie the weights of a cell to its units; returns the units.
+
+    Args:
+        call: The call of the layer.
+        cell: The cell.
+        step: What the cell reads at one step, units along the last axis.
+        num_gates: Number of blocks along the last axis of the kernels.
+        state: Shape of a state of the cell.
+        channel: Its axis of units.
+    """
     rank = len(step.shape)
-    combine(call.places, step, along(rank - 1, call.weight(cell.kernel, {reads: OUT}), rank))
-    units = call.weight_places(cell.recurrent_kernel, reads, OUT)
+    combine(call.places, step, along(rank - 1, call.weight(cell.kernel, {-2: OUT}), rank))
+    units = call.weight_places(cell.recurrent_kernel, -2, OUT)
     for weight in (cell.kernel, cell.recurrent_kernel, cell.bias):
         if weight is not None:
             gates = call.weight_places(weight, -1, IN).reshape(num_gates, -1)
             call.places.tie(gates, units)
             call.places.mark(gates, np.arange(num_gates)[:, None])
+    before = UnitTensor(state, call.with_units(len(state), channel, units).factors)
     for function in (cell.activation, getattr(cell, "recurrent_activation", None)):
-        activated(call, call.with_units(2, 1, units), function)
+        after = activated(call, before, function)
+        if after is not before:  # The result is multiplied with, or becomes, the state.
+            combine(call.places, before, after)
     return units
 
 
@@ -109,9 +131,7 @@ def _outputs(
         laid: Makes a tensor of a given rank out of units.
     """
     made = [cell_units for cell_units, num_states in units for _ in range(num_states)]
-    states = keras.tree.flatten(call.argument("initial_state", 1))
-    for state, own in zip(states, made, strict=False):
-        if isinstance(state, UnitTensor):
-            combine(call.places, state, laid(len(state.shape), own))
+    for state, own in zip(call.tensors("initial_state", 1), made, strict=False):
+        combine(call.places, state, laid(len(state.shape), own))
     last = units[-1][0]
     return [laid(len(shape), own) for shape, own in zip(call.shapes, [last, *made], strict=False)]

@@ -50,7 +50,7 @@ def merge(call: Call) -> UnitTensor:
 
 
 def concatenation(call: Call) -> UnitTensor:
-    """Units one after the other along `axis`."""
+    """Units one after the other along `axis`, in a layer or an operation."""
     return concatenate(call.places, call.inputs, call.op.axis)
 
 
@@ -83,7 +83,10 @@ def held(call: Call) -> UnitTensor:
 
 
 def _raised(tensor: UnitTensor, rank: int) -> UnitTensor:
-    """The tensor with axes of size 1 after the batch axis, as merging layers do."""
+    """The tensor with axes of size 1 after the batch axis, as merging layers do.
+
+    Operations put them in front of it.
+    """
     axes = tuple(range(1, 1 + rank - len(tensor.shape)))
     shape = (*tensor.shape[:1], *(1 for _ in axes), *tensor.shape[1:])
     return UnitTensor(shape, tuple(np.expand_dims(f, axes) for f in tensor.factors))
