@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from mc_keras.evaluation.buffers import as_tensor
+
 
 class Block(NamedTuple):
     """Some examples of a split: inputs after the weight-free part of the network, and targets."""
@@ -27,7 +29,7 @@ def blocks_of(
     prepare = tf.function(prefix, reduce_retracing=True, autograph=False)
     return {
         name: [
-            Block(prepare(tf.constant(x[i : i + rows])), tf.constant(y[i : i + rows]))
+            Block(prepare(as_tensor(x[i : i + rows])), as_tensor(y[i : i + rows]))
             for i in range(0, len(x), rows)
         ]
         for name, (x, y) in splits.items()

@@ -81,6 +81,7 @@ class Engine:
         start = Division(start=self._plans[0].division.start)
         self._blocks = blocks_of(splits, self.rows, DividedModel(space, start).prefix)
         self._sweeps: dict[Any, Sweep] = {}
+        self._loaded: tuple[Family, list[int], Weights] | None = None
 
     def run(self, checkpoint: Checkpoint, *, verbose: int = 0) -> dict[str, np.ndarray]:
         """Values at every point, by `"<split>_<name>"`, float64.
@@ -98,20 +99,9 @@ class Engine:
         cursor, arrays = checkpoint.load() or ({"task": 0, "block": 0}, self._initial())
         bar = ProgressBar("evaluating", sum(work[cursor["task"] :]), verbose=verbose)
         while cursor["task"] < len(tasks):
-            task = tasks[cursor["task"]]
-            weights, sweep = self._prepare(task, arrays["moments"])
-            accumulators = [tf.constant(a) for a in arrays["current"] or self._empty(task)]
-            blocks = self._blocks[task.split]
-            while cursor["block"] < len(blocks):
-                x, y = blocks[cursor["block"]]
-                accumulators = sweep(weights, accumulators, x, y)
-                cursor["block"] += 1
-                bar.add(len(task.members) * len(y))
-                if checkpoint.due():
-                    arrays["current"] = [a.numpy() for a in accumulators]
-                    checkpoint.save(cursor, arrays)
-            self._finish(task, [a.numpy()[: len(task.members)] for a in accumulators], arrays)
+            self._carry_out(tasks[cursor["task"]], cursor, arrays, checkpoint, bar)
             cursor = {"task": cursor["task"] + 1, "block": 0}
+        self._loaded = None
         checkpoint.save(cursor, arrays)
         return {
             f"{split}_{name}": values
@@ -120,6 +110,28 @@ class Engine:
                 self._measures.names, self._measures.results(arrays[f"of {split}"]), strict=True
             )
         }
+
+    def _carry_out(
+        self,
+        task: _Task,
+        cursor: dict[str, int],
+        arrays: Arrays,
+        checkpoint: Checkpoint,
+        bar: ProgressBar,
+    ) -> None:
+        """Sweep a group over the blocks of a split, from where the cursor is."""
+        weights, sweep = self._prepare(task, arrays["moments"])
+        accumulators = [tf.constant(a) for a in arrays["current"] or self._empty(task)]
+        blocks = self._blocks[task.split]
+        while cursor["block"] < len(blocks):
+            x, y = blocks[cursor["block"]]
+            accumulators = sweep(weights, accumulators, x, y)
+            cursor["block"] += 1
+            bar.add(len(task.members) * len(y))
+            if checkpoint.due():
+                arrays["current"] = [a.numpy() for a in accumulators]
+                checkpoint.save(cursor, arrays)
+        self._finish(task, [a.numpy()[: len(task.members)] for a in accumulators], arrays)
 
     def _tasks(self) -> list[_Task]:
         return [
@@ -161,12 +173,20 @@ class Engine:
             else:
                 states = self._statistics.results(moments, states)
         states = [pad(array, task.plan.capacity) for array in states]
-        weights = load(task.plan, self._space, task.members, states)
+        weights = self._load(task)._replace(states=[tf.constant(a) for a in states])
         shapes = tuple(tuple(kernel.shape) for kernel in weights.kernels)
         key = (task.moments, *task.plan[1:], shapes, tuple(weights.coefficients.shape))
         if key not in self._sweeps:
             self._sweeps[key] = self._new_sweep(task)
         return weights, self._sweeps[key]
+
+    def _load(self, task: _Task) -> Weights:
+        """The weights of a group, which stay from one pass over the data to the next."""
+        family, members = task.plan.family, task.members
+        if self._loaded is None or self._loaded[:2] != (family, members):
+            self._loaded = None  # before the next are there, not after
+            self._loaded = family, members, load(task.plan, self._space, members)
+        return self._loaded[2]
 
     def _new_sweep(self, task: _Task) -> Sweep:
         space, update = self._space, self._measure

@@ -1,12 +1,17 @@
 """Families of points: which points of an evaluation are combinations of the same control points."""
 
 import abc
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from mc_keras.paths import AffinePath, Path, PiecewisePath
+from mc_keras.evaluation.buffers import aligned_zeros
+from mc_keras.paths import AffinePath, EditsPath, Path, PiecewisePath
+
+# Numbers of the largest temporary that combines control points, unless one point has more.
+_CHUNK = 2**20
 
 
 class Family(abc.ABC):
@@ -27,8 +32,19 @@ class Family(abc.ABC):
         """Whether this variable differs between the points."""
 
     @abc.abstractmethod
-    def weights(self, members: Sequence[int], variables: Sequence[int]) -> list[np.ndarray]:
-        """Weights of some points, one array of shape `(len(members), ...)` for each variable."""
+    def weights(
+        self, members: Sequence[int], variables: Sequence[int], length: int
+    ) -> list[np.ndarray]:
+        """Weights of some points, and zeros behind them.
+
+        Args:
+            members: The points, at most `length`.
+            variables: Positions of the variables.
+            length: First axis of the arrays.
+
+        Returns:
+            One new array of shape `(length, ...)` for each variable.
+        """
 
     @abc.abstractmethod
     def states(self, members: Sequence[int]) -> list[np.ndarray]:
@@ -47,15 +63,48 @@ class SampledFamily(Family):
         """See `Family`."""
         return True
 
-    def weights(self, members: Sequence[int], variables: Sequence[int]) -> list[np.ndarray]:
+    def weights(
+        self, members: Sequence[int], variables: Sequence[int], length: int
+    ) -> list[np.ndarray]:
         """See `Family`."""
-        points = [self._path(self._positions[m]) for m in members]
-        return [np.stack([point[i] for point in points]) for i in variables]
+        shapes = [tuple(self._path.variables[i].shape) for i in variables]
+        arrays: list[np.ndarray] = []
+        for row, member in enumerate(members):
+            point = self._path(self._positions[member])
+            chosen = [point[i] for i in variables]
+            arrays = arrays or [
+                aligned_zeros((length, *shape), a.dtype)
+                for shape, a in zip(shapes, chosen, strict=True)
+            ]
+            for array, values in zip(arrays, chosen, strict=True):
+                array[row] = values
+        return arrays
 
     def states(self, members: Sequence[int]) -> list[np.ndarray]:
         """See `Family`."""
         states = [self._path.state(self._positions[m]) for m in members]
         return [np.stack(arrays) for arrays in zip(*states, strict=True)]
+
+
+class EditsFamily(SampledFamily):
+    """Points of a path stored as edits, which computes one array at a time, in its place."""
+
+    _path: EditsPath
+
+    def moves(self, variable: int) -> bool:
+        """See `Family`."""
+        return self._path.edits(variable)
+
+    def weights(
+        self, members: Sequence[int], variables: Sequence[int], length: int
+    ) -> list[np.ndarray]:
+        """See `Family`."""
+        starts = [self._path.start[i] for i in variables]
+        arrays = [aligned_zeros((length, *start.shape), start.dtype) for start in starts]
+        for row, member in enumerate(members):
+            for i, array in zip(variables, arrays, strict=True):
+                self._path.write(self._positions[member], i, array[row])
+        return arrays
 
 
 class AffineFamily(Family):
@@ -110,19 +159,28 @@ class AffineFamily(Family):
         totals = self.coefficients(range(len(self)), variable).sum(1)
         return not np.allclose(totals, totals[:1], rtol=0, atol=1e-12)
 
-    def weights(self, members: Sequence[int], variables: Sequence[int]) -> list[np.ndarray]:
+    def weights(
+        self, members: Sequence[int], variables: Sequence[int], length: int
+    ) -> list[np.ndarray]:
         """See `Family`."""
-        return [self._combined(members, i) for i in variables]
+        return [self._combined(members, i, length) for i in variables]
 
-    def _combined(self, members: Sequence[int], variable: int) -> np.ndarray:
+    def _combined(self, members: Sequence[int], variable: int, length: int) -> np.ndarray:
         arrays, shape = self.arrays(variable), self.shapes[variable]
+        combined = aligned_zeros((length, *shape), arrays[0].dtype)
+        arrays = [array.astype("float32", copy=False) for array in arrays]
         coefficients = self.coefficients(members, variable).astype("float32")
-        total = np.zeros((len(members), *shape), "float32")
-        for k, array in enumerate(arrays):
-            c = coefficients[:, k]
-            axes = (len(members),) + (1,) * (len(shape) - c.ndim + 1) + c.shape[1:]
-            total += c.reshape(axes) * array.astype("float32", copy=False)
-        return total.astype(arrays[0].dtype, copy=False)
+        axes = (1,) * (len(shape) - coefficients.ndim + 2) + coefficients.shape[2:]
+        rows = max(1, _CHUNK // max(math.prod(shape), 1))
+        for begin in range(0, len(members), rows):
+            part = coefficients[begin : begin + rows]
+            target = combined[begin : begin + len(part)]
+            total = target if target.dtype == "float32" else np.zeros(target.shape, "float32")
+            for k, array in enumerate(arrays):
+                total += part[:, k].reshape(-1, *axes) * array
+            if total is not target:
+                target[...] = total
+        return combined
 
     def states(self, members: Sequence[int]) -> list[np.ndarray]:
         """See `Family`."""
@@ -165,6 +223,8 @@ def families_of(path: Path, positions: Sequence[float]) -> list[Family]:
 
 def _family(leaf: Leaf, numbers: list[int], positions: list[float]) -> Family:
     path = leaf.path
+    if isinstance(path, EditsPath):
+        return EditsFamily(numbers, path, positions)
     # Where a control point is NaN, 0 * NaN would spoil the ends, which are exact in the path.
     if not isinstance(path, AffinePath) or not _all_finite(path.control_points):
         return SampledFamily(numbers, path, positions)

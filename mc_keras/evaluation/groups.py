@@ -7,12 +7,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from mc_keras.evaluation.buffers import aligned_zeros, as_tensor
 from mc_keras.evaluation.division import Division, divide, fan_in, kernel_and_bias
 from mc_keras.evaluation.families import AffineFamily, Family
 from mc_keras.weight_space import WeightSpace
 
-# Bytes of weights that a group may hold beside those that all its points share.
+# Bytes of weights that a group may hold beside those that all its points share; where they share
+# no computation a larger group is not faster.
 _GROUP_BYTES = 2**30
+_APART_BYTES = 2**24
 # A combination of products costs about as much as so many multiplications and additions for each
 # control point; below it, as in the first convolution of most networks, products do not pay.
 _COMBINATION_COST = 64
@@ -94,16 +97,19 @@ def _plan(space: WeightSpace, family: Family, fixed_states: Sequence[bool]) -> P
     if isinstance(family, AffineFamily) and division.layer is not None:
         kernel, bias = kernel_and_bias(space, division.layer)
         rest = [i for i in moving if i != kernel]
-        capacity = _capacity(space, rest, len(family))
+        capacity = _capacity(space, rest, len(family), _GROUP_BYTES)
         if kernel is not None and kernel in moving and _products_pay(family, kernel, capacity):
             division = division._replace(linear=True)
             return Plan(family, division, tuple(rest), kernel, bias, capacity)
-    return Plan(family, division, tuple(moving), None, None, _capacity(space, moving, len(family)))
+    shares = division.layer is not None and division.layer != division.start
+    limit = _GROUP_BYTES if shares else _APART_BYTES
+    capacity = _capacity(space, moving, len(family), limit)
+    return Plan(family, division, tuple(moving), None, None, capacity)
 
 
-def _capacity(space: WeightSpace, variables: list[int], num_points: int) -> int:
+def _capacity(space: WeightSpace, variables: list[int], num_points: int, limit: int) -> int:
     size = 4 * sum(math.prod(space.variables[i].shape) for i in variables)
-    return max(1, min(num_points, _GROUP_BYTES // max(size, 1)))
+    return max(1, min(num_points, limit // max(size, 1)))
 
 
 def _products_pay(family: AffineFamily, kernel: int, capacity: int) -> bool:
@@ -118,14 +124,13 @@ def _products_pay(family: AffineFamily, kernel: int, capacity: int) -> bool:
     return products * (terms + capacity * _COMBINATION_COST) < capacity * terms
 
 
-def load(plan: Plan, space: WeightSpace, members: list[int], states: list[np.ndarray]) -> Weights:
-    """The weights of a group in tensors.
+def load(plan: Plan, space: WeightSpace, members: list[int]) -> Weights:
+    """The weights of a group in tensors, without states.
 
     Args:
         plan: How to evaluate the family.
         space: Weight space of the architecture.
         members: Members of the family.
-        states: Their states, each of shape `(capacity, ...)`.
     """
     family, capacity = plan.family, plan.capacity
     moving = list(plan.moving)
@@ -139,10 +144,10 @@ def load(plan: Plan, space: WeightSpace, members: list[int], states: list[np.nda
     dtype = space.variables[0].dtype if plan.kernel is None else space.variables[plan.kernel].dtype
     return Weights(
         count=tf.constant(len(members)),
-        fixed=[tf.constant(a[0]) for a in (family.weights(members[:1], fixed) if fixed else [])],
-        moving=[tf.constant(pad(a, capacity)) for a in family.weights(members, moving)],
-        states=[tf.constant(a) for a in states],
-        kernels=[tf.constant(kernel) for kernel in kernels],
+        fixed=[as_tensor(a[0]) for a in family.weights(members[:1], fixed, 1)] if fixed else [],
+        moving=[as_tensor(a) for a in family.weights(members, moving, capacity)],
+        states=[],
+        kernels=[as_tensor(kernel) for kernel in kernels],
         coefficients=tf.constant(pad(coefficients, capacity), dtype),
     )
 
@@ -158,4 +163,6 @@ def pad(array: np.ndarray, length: int) -> np.ndarray:
 
 def _full_rows(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """A control point of a kernel whose axes are full but for the last, which may be 1."""
-    return np.ascontiguousarray(np.broadcast_to(array, (*shape[:-1], array.shape[-1])))
+    full = aligned_zeros((*shape[:-1], array.shape[-1]), array.dtype)
+    full[...] = array
+    return full

@@ -1,6 +1,6 @@
 """Paths of many short segments, each of which moves few weights."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -12,9 +12,6 @@ from mc_keras.weight_space import WeightSpace
 
 # Number of the array, positions in it when flat, and the values there at the end of the segment.
 Change = tuple[int, NDArray[np.integer], NDArray]
-
-# NumPy makes wider copies of the positions that it is given.
-_CHUNK = 2**18
 
 
 class EditsPath(Path):
@@ -31,7 +28,8 @@ class EditsPath(Path):
         start: Point at `t = 0`.
         start_state: State at `t = 0`.
         edits: For each segment its changes `(number, positions, values)`. Arrays are numbered
-            through the point, then the state. Weights that are not named stay.
+            through the point, then the state. Weights that are not named stay; a segment names no
+            weight twice.
         method: Name of the method.
         provenance: See `Path`.
     """
@@ -73,19 +71,29 @@ class EditsPath(Path):
         position = t * self.num_segments
         return float(np.interp(position, np.arange(self.num_segments + 1), self._travelled))
 
-    def _point(self, t: float) -> list[NDArray]:
-        count = len(self.variables)
-        return self._arrays(t, self.start[:count], self._tables[:count])
+    def edits(self, number: int) -> bool:
+        """Whether a segment changes array `number`, counted as in `edits` of the constructor."""
+        return self._tables[number].values.size > 0
 
-    def _state(self, t: float) -> list[NDArray]:
-        count = len(self.variables)
-        return self._arrays(t, self.start[count:], self._tables[count:])
-
-    def _arrays(self, t: float, arrays: list[NDArray], tables: list["_Table"]) -> list[NDArray]:
+    def write(self, t: float, number: int, target: NDArray) -> None:
+        """Write array `number` as it is at `t`, in `[0, 1]`, into a contiguous array."""
         segment = min(int(t * self.num_segments), max(self.num_segments - 1, 0))
         s = t * self.num_segments - segment if t < 1 else 1.0
-        pairs = zip(arrays, tables, strict=True)
-        return [table.at(array, segment, s) for array, table in pairs]
+        target[...] = self.start[number]
+        self._tables[number].apply(target.reshape(-1), segment, s)
+
+    def _point(self, t: float) -> list[NDArray]:
+        return self._arrays(t, range(len(self.variables)))
+
+    def _state(self, t: float) -> list[NDArray]:
+        return self._arrays(t, range(len(self.variables), len(self.start)))
+
+    def _arrays(self, t: float, numbers: Iterable[int]) -> list[NDArray]:
+        arrays = []
+        for number in numbers:
+            arrays.append(np.empty_like(self.start[number], order="C"))
+            self.write(t, number, arrays[-1])
+        return arrays
 
     def tensor_point(
         self, t: Any, as_tensor: Callable[[np.ndarray], Any] = keras.ops.convert_to_tensor
@@ -107,10 +115,7 @@ class EditsPath(Path):
             "kind": "edits",
             "num_segments": self.num_segments,
             "start": [store.add(array) for array in self.start],
-            "tables": [
-                [store.add(array) for array in (table.positions, table.values, table.counts)]
-                for table in self._tables
-            ],
+            "tables": [[store.add(array) for array in table.arrays()] for table in self._tables],
         }
 
     @classmethod
@@ -127,75 +132,116 @@ class EditsPath(Path):
 class _Table:
     """The changes of one array, those of earlier segments first.
 
+    What changes is columns or rows of a matrix: their positions are kept as a few runs.
+
     Attributes:
-        positions: Positions in the flat array, shape `(changes,)`.
-        values: Values at the end of the segment, shape `(changes,)`.
-        counts: Number of changes of each segment, shape `(segments,)`.
+        starts: First position of each run in the flat array, shape `(runs,)`.
+        steps: From one position of a run to the next, shape `(runs,)`.
+        lengths: Number of positions of each run, shape `(runs,)`.
+        values: Values at the end of the segment, those of the first run first, shape `(changes,)`.
+        counts: Number of runs of each segment, shape `(segments,)`.
     """
 
-    def __init__(self, positions: NDArray, values: NDArray, counts: NDArray):
-        self.positions, self.values, self.counts = positions, values, counts
+    def __init__(
+        self, starts: NDArray, steps: NDArray, lengths: NDArray, values: NDArray, counts: NDArray
+    ):
+        self.starts, self.steps, self.lengths = starts, steps, lengths
+        self.values, self.counts = values, counts
+        self._ends_of_segments = np.cumsum(counts, dtype="int64")
+        self._ends_of_runs = np.cumsum(lengths, dtype="int64")
+
+    def arrays(self) -> tuple[NDArray, ...]:
+        """What the table is made of."""
+        return self.starts, self.steps, self.lengths, self.values, self.counts
 
     @classmethod
     def of(cls, number: int, array: NDArray, edits: Sequence[Sequence[Change]]) -> "_Table":
         dtype = np.int32 if array.size <= np.iinfo(np.int32).max else np.int64
-        positions: list[NDArray] = [np.zeros(0, dtype)]
+        runs: list[NDArray] = [np.zeros((3, 0), dtype)]
         values: list[NDArray] = [np.zeros(0, array.dtype)]
         counts = np.zeros(len(edits), np.int32)
+        width = array.shape[-1] if array.ndim else 1
         for segment, changes in enumerate(edits):
             for changed, where, what in changes:
-                if changed == number:
-                    positions.append(np.asarray(where, dtype).ravel())
-                    values.append(np.asarray(what, array.dtype).ravel())
-                    counts[segment] += where.size
-        return cls(np.concatenate(positions), np.concatenate(values), counts)
+                if changed == number and where.size:
+                    found, order = _runs(np.ravel(where), width)
+                    runs.append(found.astype(dtype))
+                    values.append(np.asarray(what, array.dtype).ravel()[order])
+                    counts[segment] += found.shape[1]
+        return cls(*np.concatenate(runs, axis=1), np.concatenate(values), counts)
+
+    def _pieces(self, first: int, last: int) -> Iterator[tuple[slice, NDArray]]:
+        """For each run from `first` to before `last`: where in the flat array, and the values."""
+        runs = slice(first, last)
+        parts = (self.starts[runs], self.steps[runs], self.lengths[runs], self._ends_of_runs[runs])
+        for start, step, length, end in zip(*(part.tolist() for part in parts), strict=True):
+            yield slice(start, start + step * length, step), self.values[end - length : end]
 
     def squared_lengths(self, array: NDArray) -> NDArray:
         """Squared L2 norm of what each segment adds to `array`, in float64."""
         flat = array.ravel().copy()
         squares = np.zeros(len(self.counts))
-        ends = np.cumsum(self.counts)
-        for segment in np.flatnonzero(self.counts):
-            part = slice(int(ends[segment] - self.counts[segment]), int(ends[segment]))
-            where, goal = self.positions[part], self.values[part]
-            squares[segment] = np.sum(np.square(np.subtract(goal, flat[where], dtype="float64")))
+        segments = np.repeat(np.arange(len(self.counts)), self.counts)
+        for segment, (where, goal) in zip(segments, self._pieces(0, len(segments)), strict=True):
+            squares[segment] += np.sum(np.square(np.subtract(goal, flat[where], dtype="float64")))
             flat[where] = goal
         return squares
 
-    def at(self, array: NDArray, segment: int, s: float) -> NDArray:
-        """A copy of `array` at the part `s` of a segment."""
-        result = array.copy()
+    def apply(self, flat: NDArray, segment: int, s: float) -> None:
+        """Bring a flat array from the start of the path to the part `s` of a segment."""
         if not self.values.size:
-            return result
-        flat = result.reshape(-1)
-        first = int(self.counts[:segment].sum())
-        last = first + int(self.counts[segment])
-        # Where a position occurs twice NumPy keeps the later value, that of the later segment.
-        for begin in range(0, first, _CHUNK):
-            part = slice(begin, min(begin + _CHUNK, first))
-            flat[self.positions[part]] = self.values[part]
-        where, goal = self.positions[first:last], self.values[first:last]
-        flat[where] = goal if s == 1 else flat[where] + np.float32(s) * (goal - flat[where])
-        return result
+            return
+        last = int(self._ends_of_segments[segment])
+        first = last - int(self.counts[segment])
+        for where, goal in self._pieces(0, first if s < 1 else last):
+            flat[where] = goal
+        if s < 1:
+            for where, goal in self._pieces(first, last):
+                flat[where] += np.float32(s) * (goal - flat[where])
 
     def tensor_at(
         self, array: NDArray, segment: Any, s: Any, as_tensor: Callable[[np.ndarray], Any]
     ) -> Any:
-        """See `at`; `segment` and `s` are tensors."""
+        """See `apply`; `segment` and `s` are tensors."""
         base = as_tensor(array)
         if not self.values.size:
             return base
         ops, flat = keras.ops, keras.ops.reshape(base, (-1,))
-        positions, values = as_tensor(self.positions), as_tensor(self.values)
+        index = np.arange(array.size, dtype=self.starts.dtype)
+        pieces = self._pieces(0, len(self.starts))
+        positions = as_tensor(np.concatenate([index[where] for where, _ in pieces]))
+        values = as_tensor(self.values)
         numbers = ops.arange(len(self.values), dtype="int32")
-        ends = ops.cumsum(as_tensor(self.counts))
+        # Number of changes until the start of each segment, and until the end of the last.
+        ends = np.concatenate([[0], self._ends_of_runs])
+        ends = as_tensor(ends[np.concatenate([[0], self._ends_of_segments])].astype("int32"))
 
         def after(count: Any) -> Any:
             done = ops.where(numbers < count, numbers, -1)
             last = ops.segment_max(done, positions, num_segments=array.size)
             return ops.where(last >= 0, ops.take(values, ops.maximum(last, 0)), flat)
 
-        until = ops.take(ends, segment)
-        before, goal = after(until - ops.take(as_tensor(self.counts), segment)), after(until)
+        before, goal = after(ops.take(ends, segment)), after(ops.take(ends, segment + 1))
         moved = before + ops.cast(s, before.dtype) * (goal - before)
         return ops.reshape(moved, array.shape)
+
+
+def _runs(positions: NDArray, width: int) -> tuple[NDArray, NDArray]:
+    """Positions as runs along the rows or the columns of a matrix.
+
+    Args:
+        positions: Positions in the flat matrix, at least one.
+        width: Number of columns.
+
+    Returns:
+        `(starts, steps, lengths)`, shape `(3, runs)`, and the order of the positions in the runs.
+    """
+    natural = np.arange(len(positions))
+    by_column = np.argsort(positions % width, kind="stable")
+    candidates = [(natural, 1), (natural, width), (by_column, width)]
+    breaks = [np.diff(positions[order]) != step for order, step in candidates]
+    best = int(np.argmin([np.count_nonzero(b) for b in breaks]))
+    order, step = candidates[best]
+    first = np.concatenate([[0], np.flatnonzero(breaks[best]) + 1])
+    starts, lengths = positions[order][first], np.diff([*first, len(positions)])
+    return np.stack([starts, np.full_like(starts, step), lengths]), order

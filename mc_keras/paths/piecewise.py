@@ -12,6 +12,9 @@ from mc_keras.paths.base import Path
 from mc_keras.paths.edits import EditsPath
 from mc_keras.weight_space import WeightSpace
 
+# Numbers that are brought to float64 at once.
+_CHUNK = 2**20
+
 
 class PiecewisePath(Path):
     """Segments one after the other: segment `k` runs while `t` is in `[ends[k], ends[k + 1]]`.
@@ -182,7 +185,10 @@ def arc_length(path: Path) -> float:
 
 def distance(a: Sequence[np.ndarray], b: Sequence[np.ndarray]) -> float:
     """L2 distance of two points, in float64."""
-    squares = (
-        np.sum(np.square(np.subtract(v, w, dtype="float64"))) for v, w in zip(a, b, strict=True)
-    )
-    return float(np.sqrt(sum(squares)))
+    total = 0.0
+    for v, w in zip(a, b, strict=True):
+        v, w = np.ravel(v), np.ravel(w)
+        for begin in range(0, v.size, _CHUNK):
+            part = slice(begin, begin + _CHUNK)
+            total += np.sum(np.square(np.subtract(v[part], w[part], dtype="float64")))
+    return float(np.sqrt(total))

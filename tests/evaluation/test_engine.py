@@ -67,6 +67,7 @@ def test_equals_the_plain_loop_on_every_path(name, dense_pair, compiled_dense):
 @pytest.mark.parametrize("name", ["arc", "concatenation"])
 def test_equals_the_plain_loop_in_small_groups_and_blocks(name, batch_norm_pair, monkeypatch):
     monkeypatch.setattr(groups, "_GROUP_BYTES", 4 * 1000)
+    monkeypatch.setattr(groups, "_APART_BYTES", 4 * 1000)
     start, end, (x, y) = batch_norm_pair
     path = PATHS[name](start, end)
     splits = {"train": (x, y), "test": (x[:50], y[:50])}
@@ -87,6 +88,7 @@ def test_a_large_network_is_compiled_by_xla_with_equal_results(
 
 def test_nothing_is_traced_again_from_point_to_point(deep_pair, monkeypatch):
     monkeypatch.setattr(groups, "_GROUP_BYTES", 4 * 300)
+    monkeypatch.setattr(groups, "_APART_BYTES", 4 * 300)
     traced = []
     original = sweep.Sweep._loop
 

@@ -26,11 +26,13 @@ def test_weights_are_those_of_the_path(name, ends):
     assert sorted(n for family in families for n in family.numbers) == list(range(len(positions)))
     variables = range(len(path.variables))
     for family in families:
-        weights = family.weights(range(len(family)), variables)
+        weights = family.weights(range(len(family)), variables, len(family) + 1)
         for member, number in enumerate(family.numbers):
             for found, expected in zip(weights, path(positions[number]), strict=True):
                 np.testing.assert_allclose(found[member], expected, atol=1e-6)
                 assert found.dtype == expected.dtype
+                assert len(found) == len(family) + 1
+                assert not found[-1].any()
 
 
 def test_segments_of_a_concatenation_share_their_control_points(ends):
@@ -44,7 +46,7 @@ def test_nan_control_points_are_not_combined(ends):
     path.control_points[1][0][0] = np.nan
     (family,) = families_of(path, [0.0, 1.0])
     assert isinstance(family, SampledFamily)
-    assert np.isfinite(family.weights([0], [0])[0]).all()
+    assert np.isfinite(family.weights([0], [0], 1)[0]).all()
 
 
 def test_what_is_equal_at_both_ends_does_not_move(ends):
@@ -64,7 +66,7 @@ def test_what_is_equal_at_both_ends_moves_on_a_great_circle(ends):
         positions = [0.0, 0.3, 1.0]
         (family,) = families_of(path, positions)
         assert family.moves(1)
-        (weights,) = family.weights(range(3), [1])
+        (weights,) = family.weights(range(3), [1], 3)
         for found, t in zip(weights, positions, strict=True):
             np.testing.assert_allclose(found, path(t)[1], rtol=1e-6)
     finally:
@@ -88,8 +90,10 @@ def test_products_are_shared_where_that_is_less_work(monkeypatch):
     assert plan_of("mixed precision").num_products == 0
 
 
-def test_groups_fit_into_memory(monkeypatch):
-    monkeypatch.setattr(groups, "_GROUP_BYTES", 4 * 100)
+@pytest.mark.parametrize("share_products", [True, False])
+def test_groups_fit_into_memory(share_products, monkeypatch):
+    monkeypatch.setattr(groups, "_GROUP_BYTES" if share_products else "_APART_BYTES", 4 * 100)
+    monkeypatch.setattr(groups, "_products_pay", lambda *_: share_products)
     plan = plan_of("deep")
     groups_of = plan.groups()
     assert list(itertools.chain(*groups_of)) == list(range(61))
