@@ -51,8 +51,7 @@ def interpret(
         kwargs = keras.tree.map_structure(fill, node.arguments.kwargs)
         op = node.operation
         name = f"{path}{op.name}"
-        # Keras attaches a mask to the inputs within, which the graph does not show.
-        if is_graph(op) and kwargs.get("mask") is None:
+        if is_graph(op):
             given = bind(op, args, kwargs)
             results: Sequence[Any] = interpret(op, given, evaluate, f"{name}/")
         else:

@@ -28,13 +28,13 @@ def check(model):
     arrays, groups = random_inputs(model), unit_groups(model)
     assert_same_function(model, groups, arrays, rtol=1e-8)
     assert_slots_are_free(model, groups, arrays)
+    assert_planted_is_found(model)
 
 
-@settings(SETTINGS, max_examples=40)
+@settings(SETTINGS, max_examples=60)
 @given(model=models())
 def test_random_models(model):
     check(model)
-    assert_planted_is_found(model)
 
 
 @pytest.mark.slow

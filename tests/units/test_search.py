@@ -303,17 +303,6 @@ def test_an_activation_with_weights_is_not_built():
     assert [group.size for group in unit_groups(model)] == [5]
 
 
-def test_a_mask_given_to_a_nested_model():
-    inner = keras.Sequential([keras.Input((3, 5)), L.LSTM(6)])
-    inputs = keras.Input((3, 4))
-    mask = L.Dense(3)(L.Flatten()(inputs)) > 0
-    x = inner(L.Dense(5)(inputs), mask=mask)
-    model = randomize(keras.Model(inputs, L.Dense(2)(L.Dense(7)(x))))
-    groups = unit_groups(model, on_unknown="end")
-    assert [group.size for group in groups] == [7]
-    assert_same_function(model, groups, random_inputs(model))
-
-
 def test_constants_count_among_the_tensors_that_a_layer_reads():
     inputs = keras.Input((3, 4))
     constant = keras.ops.ones((2, 3, 6))
