@@ -168,7 +168,8 @@ class _Table:
                     runs.append(found.astype(dtype))
                     values.append(np.asarray(what, array.dtype).ravel()[order])
                     counts[segment] += found.shape[1]
-        return cls(*np.concatenate(runs, axis=1), np.concatenate(values), counts)
+        starts, steps, lengths = np.concatenate(runs, axis=1)
+        return cls(starts, steps, lengths, np.concatenate(values), counts)
 
     def _pieces(self, first: int, last: int) -> Iterator[tuple[slice, NDArray]]:
         """For each run from `first` to before `last`: where in the flat array, and the values."""
