@@ -120,11 +120,20 @@ class EditsPath(Path):
 
     @classmethod
     def rebuild(cls, space: WeightSpace, config: dict[str, Any], load: Any) -> "EditsPath":
-        """See `Path`."""
+        """See `Path`.
+
+        Raises:
+            ValueError: If the file is of a version that kept the changes in another way.
+        """
         arrays = [load(name) for name in config["start"]]
         count = len(space.variables)
         path = cls(space, arrays[:count], arrays[count:], [])
         path.num_segments = config["num_segments"]
+        if any(len(names) != _Table.NUM_ARRAYS for names in config["tables"]):
+            raise ValueError(
+                "This path was saved by an earlier version of mc_keras, which kept the changes of "
+                "its segments in another way; connect the networks again."
+            )
         path._tables = [_Table(*(load(name) for name in names)) for names in config["tables"]]
         return path
 
@@ -141,6 +150,8 @@ class _Table:
         values: Values at the end of the segment, those of the first run first, shape `(changes,)`.
         counts: Number of runs of each segment, shape `(segments,)`.
     """
+
+    NUM_ARRAYS = 5
 
     def __init__(
         self, starts: NDArray, steps: NDArray, lengths: NDArray, values: NDArray, counts: NDArray

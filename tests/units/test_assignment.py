@@ -45,7 +45,7 @@ def test_the_gap_bounds_the_excess(costs, seed):
     permutation = np.random.default_rng(seed).permutation(len(costs))
     rows = np.arange(len(costs))
     excess = costs[rows, permutation].sum() - costs[rows, assign(costs)].sum()
-    assert optimality_gap(costs, permutation) >= excess - 1e-9
+    assert optimality_gap(costs, permutation) >= excess - 1e-9 - 1e-14 * np.abs(costs).max()
 
 
 def test_bad_costs():
