@@ -27,8 +27,8 @@ class Best(Connector):
     The units of the end are reordered to be near those of the start, by weights, activations or
     both; between the two all layers are solved for by least squares, in networks of three to five
     linear layers all at once or one after the other, or by `WeightAdjustment`; then the units go
-    back to their own order through freed slots. Which of these is chosen by the loss, on some
-    examples, of paths that were made from others; labels are used for nothing else.
+    back to their own order through freed slots. Which of these is chosen by the loss of paths made
+    from some examples on some others, and the other way round; labels are used for nothing else.
 
     Args:
         num_choosing: Number of examples, drawn at random, that paths to choose from are made from,
@@ -64,18 +64,22 @@ class Best(Connector):
         job: Job,
     ) -> Path:
         """See `Connector`."""
-        count = min(self.num_choosing, max(len(data[0]) // 2, 1))
+        drawn = subset(data, 2 * self.num_choosing, job.seed)
         # By turns, so that data sorted by class give both halves all classes.
-        drawn = subset(data, 2 * count, job.seed)
-        few = tuple(array[::2] for array in drawn)
-        measure = PathLoss(space, tuple(array[::-2] for array in drawn))
+        halves = [tuple(array[k::2] for array in drawn) for k in (0, 1)]
+        if len(drawn[0]) == 1:
+            halves = [drawn, drawn]
+        measures = [PathLoss(space, half) for half in reversed(halves)]
         num_layers = num_linear(space.model)
 
         def loss(candidate: OptimalTransport) -> float:
             first = candidate.replace(end="permuted")
-            with warnings.catch_warnings(action="ignore"):  # of so few examples, for now
-                path = first.connect(space, start, end, few, job)
-            return measure.worst(path, SCAN, verbose=job.verbose)
+            total = 0.0
+            for half, measure in zip(halves, measures, strict=True):
+                with warnings.catch_warnings(action="ignore"):  # of so few examples, for now
+                    path = first.connect(space, start, end, half, job)
+                total += measure.worst(path, SCAN, verbose=job.verbose)
+            return total
 
         matches = [OptimalTransport(match=m, along=self._along(0.0, num_layers)) for m in MATCHES]
         losses = [loss(candidate) for candidate in matches]
