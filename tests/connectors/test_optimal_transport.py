@@ -323,6 +323,7 @@ print((memory("VmHWM") - before) / sum(w.nbytes for w in network.get_weights()))
 
 
 @pytest.mark.skipif(not pathlib.Path("/proc/self/status").exists(), reason="reads /proc")
+@pytest.mark.slow
 def test_a_wide_network_costs_little(tmp_path):
     """Opening, evaluating and saving a path of thousands of segments, in networks of memory.
 

@@ -31,7 +31,7 @@ def check(model):
     assert_planted_is_found(model)
 
 
-@settings(SETTINGS, max_examples=60)
+@settings(SETTINGS, max_examples=40)
 @given(model=models())
 def test_random_models(model):
     check(model)
