@@ -129,7 +129,7 @@ class TransportedPath(Path):
         if t in (0.0, 1.0):
             return [np.array(array) for array in self.states[int(t)]]
         return [
-            ((1 - t) * a + t * b).astype(a.dtype) if a.dtype.kind == "f" else np.array(a)
+            ((1 - t) * a + t * b).astype(a.dtype) if _is_float(a) else np.array(a)
             for a, b in zip(*self.states, strict=True)
         ]
 
@@ -146,7 +146,7 @@ class TransportedPath(Path):
         arrays = unpack(rows, self.axes, [a.shape for a in self.ends[0]])
 
         def between(a: np.ndarray, b: np.ndarray) -> Any:
-            if a.dtype.kind != "f":
+            if not _is_float(a):
                 return as_tensor(a)
             s = keras.ops.cast(t, a.dtype.name)
             return (1 - s) * as_tensor(a) + s * as_tensor(b)
@@ -185,3 +185,8 @@ class TransportedPath(Path):
             states=(start, end),
             images=[load(name) for name in config["images"]],
         )
+
+
+def _is_float(array: np.ndarray) -> bool:
+    """Also of bfloat16, which NumPy does not count among the floats."""
+    return keras.backend.is_float_dtype(array.dtype.name)
