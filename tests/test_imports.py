@@ -21,7 +21,7 @@ ALLOWED = {
     "tasks": {"data"},
     "batch_norm": {"weight_space"},
     "paths": {"_version", "storage", "weight_space", "batch_norm", "data"},
-    "units": {"progress", "user_warning", "weight_space"},
+    "units": {"progress", "storage", "user_warning", "weight_space"},
     "checkpoint": {"_version", "storage"},
     "adjustment": {
         "batch_norm",

@@ -1,3 +1,5 @@
+from typing import get_args
+
 import keras
 import numpy as np
 import pytest
@@ -6,6 +8,8 @@ from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
 from mc_keras.units import butterfly_costs, match_units, permute, permute_all, unit_groups
+from mc_keras.units import matching as matching_module
+from mc_keras.units.descent import By
 from mc_keras.units.distances import Distances
 from mc_keras.weight_space import WeightSpace
 from tests.units.networks import (
@@ -240,3 +244,41 @@ def test_bad_arguments():
         match_units(start, start, by="activations")
     with pytest.raises(ValueError, match="The models differ"):
         match_units(start, randomize(dense((20,))))
+
+
+def test_what_was_matched_before_is_remembered(monkeypatch):
+    """The same question gives the same answer, in arrays of the caller's own, without the work."""
+    start, end, _ = planted("convolutional", 5)
+    asked = [{"by": by, "x": random_inputs(start, batch=60)[0]} for by in get_args(By)]
+    first = [match_units(start, end, **question) for question in asked]
+    expected = [[order.copy() for order in matching.permutations] for matching in first]
+    for matching in first:
+        for order in matching.permutations:
+            order[:] = 0
+    monkeypatch.setattr(matching_module, "Descent", None)
+    for question, before, orders in zip(asked, first, expected, strict=True):
+        again = match_units(start, end, **question)
+        assert again.costs == before.costs
+        for found, wanted in zip(again.permutations, orders, strict=True):
+            np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("part", ["weights", "options", "inputs"])
+def test_another_question_has_another_answer(part):
+    start, end, expected = planted("dense", 6)
+    x = random_inputs(start, batch=60)[0]
+    match_units(start, end, by="both", x=x)
+    if part == "weights":
+        other = with_planted(end, 7)
+        found = match_units(start, other[0], by="both", x=x).permutations
+        expected = [np.argsort(p)[q] for p, q in zip(other[1], expected, strict=True)]
+    elif part == "options":
+        name = match_units(start, end).groups[0].name
+        found = match_units(start, end, by="both", x=x, only=[name]).permutations
+        expected = [expected[0], np.arange(expected[1].size)]
+    else:
+        costs = match_units(start, end, by="activations", x=x).costs
+        assert match_units(start, end, by="activations", x=x[:40]).costs[0] != costs[0]
+        return
+    for order, wanted in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(order, wanted)
