@@ -28,37 +28,61 @@ def assign(costs: NDArray) -> NDArray[np.int64]:
         ValueError: If `costs` is not a square matrix of finite numbers.
         ArithmeticError: If no optimal assignment was found.
     """
+    return assign_again(costs)[0]
+
+
+def assign_again(
+    costs: NDArray, prices: NDArray | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Like `assign`, where the assignment for much the same costs was found before.
+
+    Args:
+        costs: Square matrix of finite costs.
+        prices: Prices of the columns that were found with that assignment, shape `(n,)`. With the
+            prices of the optimum every row takes one of its cheapest columns, so little is left to
+            do. Any others give the same assignment, only later.
+
+    Returns:
+        The permutation, and the prices of the columns: `sum(min(costs - prices, axis=1)) +
+        sum(prices)` is the cost of the assignment, up to rounding, and a bound on that of any.
+
+    Raises:
+        ValueError: As `assign`.
+        ArithmeticError: As `assign`.
+    """
     costs = check_costs(costs)
     if costs.shape[0] != costs.shape[1]:
         raise ValueError(
             f"An assignment needs a square matrix of costs, received shape {costs.shape}: use "
             "mc_keras.units.transport_plan for groups of unequal sizes."
         )
+    total = np.zeros(len(costs)) if prices is None else prices.copy()
     if len(costs) < 2:
-        return np.arange(len(costs))
+        return np.arange(len(costs)), total
     # What every assignment pays would drown the rest in rounding where one unit is far larger.
-    costs = costs - costs.min(1, keepdims=True)
-    costs -= costs.min(0)
-    _, permutation, _ = lap.lapjv(costs)
-    if _is_optimal(costs, permutation):
-        return permutation.astype(np.int64)
-    permutation = linear_sum_assignment(costs)[1]
-    if not _is_optimal(costs, permutation):
+    costs = costs - total
+    costs -= costs.min(1, keepdims=True)
+    least = costs.min(0)
+    costs -= least
+    total += least
+    permutation = lap.lapjv(costs)[1]
+    found = _proven(costs, permutation)
+    if found is None:
+        permutation = linear_sum_assignment(costs)[1]
+        found = _proven(costs, permutation)
+    if found is None:
         raise ArithmeticError(
             f"No optimal assignment of {len(costs)} units was found: the costs span too many "
             "orders of magnitude; rescale the networks' weights."
         )
-    return permutation.astype(np.int64)
+    return permutation.astype(np.int64), total + found
 
 
 def optimality_gap(costs: NDArray, permutation: NDArray[np.int64]) -> float:
     """An upper bound on how far an assignment is above the least cost.
 
     For any prices `v` and `u[i] = min(costs[i] - v)`, no assignment costs less than
-    `sum(u) + sum(v)`. The prices are improved by Bellman and Ford's shortest paths in the residual
-    graph, which reach gap zero if and only if the assignment is optimal. The shortest edges to each
-    node nearly always suffice: the others are looked at when these are done, and those that are
-    missed join them.
+    `sum(u) + sum(v)`.
 
     Args:
         costs: Square matrix of finite costs.
@@ -66,6 +90,16 @@ def optimality_gap(costs: NDArray, permutation: NDArray[np.int64]) -> float:
 
     Returns:
         The bound, in the unit of the costs, not negative.
+    """
+    return _certificate(costs, permutation)[0]
+
+
+def _certificate(costs: NDArray, permutation: NDArray) -> tuple[float, NDArray[np.float64]]:
+    """`optimality_gap`, and the prices that show it.
+
+    These are improved by Bellman and Ford's shortest paths in the residual graph, which reach gap
+    zero if and only if the assignment is optimal. The shortest edges to each node nearly always
+    suffice: the others are looked at when these are done, and those that are missed join them.
     """
     order, size = np.asarray(permutation), len(costs)
     columns = np.arange(size)
@@ -93,7 +127,7 @@ def optimality_gap(costs: NDArray, permutation: NDArray[np.int64]) -> float:
             break
         sources = np.column_stack([sources, missed])
         lengths = np.column_stack([lengths, excess[columns, missed]])
-    return float(np.sum(np.subtract(prices[:, None], excess, out=offers).max(0) - prices))
+    return float(np.sum(np.subtract(prices[:, None], excess, out=offers).max(0) - prices)), prices
 
 
 def _smallest(matrix: NDArray, count: int) -> NDArray[np.int64]:
@@ -123,7 +157,9 @@ def check_costs(costs: NDArray) -> NDArray[np.float64]:
     return costs
 
 
-def _is_optimal(costs: NDArray, permutation: NDArray) -> bool:
+def _proven(costs: NDArray, permutation: NDArray) -> NDArray[np.float64] | None:
+    """The prices that show an assignment to be optimal; `None` if it is not."""
     if not np.array_equal(np.sort(permutation), np.arange(len(costs))):
-        return False
-    return optimality_gap(costs, permutation) <= TOLERANCE * max(np.ptp(costs) * len(costs), 1e-300)
+        return None
+    gap, prices = _certificate(costs, permutation)
+    return prices if gap <= TOLERANCE * max(np.ptp(costs) * len(costs), 1e-300) else None

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mc_keras.progress import ProgressBar
-from mc_keras.units.assignment import assign
+from mc_keras.units.assignment import assign, assign_again
 from mc_keras.units.distances import Distances, squared_distances
 from mc_keras.units.groups import UnitGroup
 from mc_keras.units.nesting import Nest, find_nests
@@ -53,6 +53,7 @@ class Descent:
         rng = np.random.default_rng(seed)
         self.distances = Distances(self.start)
         self.moves, self.settled = 0, dict[int, int]()
+        self.prices = dict[int, NDArray]()
         costs = [self.cost()]
         order = np.array(chosen, np.int64)
         for sweep in range(sweeps):
@@ -96,7 +97,7 @@ class Descent:
         for nest in self.nests:
             if nest.outer == number and set().union(*nest.inner) <= set(chosen):
                 costs, inner = self._with_inner(nest, present)
-        found = assign(costs)
+        found, self.prices[number] = assign_again(costs, self.prices.get(number))
         rows = np.arange(found.size)
         if costs[rows, found].sum() >= present.trace() - 1e-12 * np.ptp(costs) * found.size:
             return False
@@ -105,7 +106,7 @@ class Descent:
             self.settled[number] = self.moves
             return True
         measured = self.cost if self.role is None else partial(self._own_cost, number)
-        before = measured(), self.end, list(self.permutations), self.moves
+        before = measured(), self.end, list(self.permutations), self.moves, dict(self.prices)
         for pair in zip(rows.tolist(), found.tolist(), strict=True):
             for held, order in inner.get(pair, []):
                 self._move(held, order)
@@ -114,7 +115,7 @@ class Descent:
         # groups that share weights: such a step can lead uphill.
         if measured() < before[0]:
             return True
-        _, self.end, self.permutations, self.moves = before
+        _, self.end, self.permutations, self.moves, self.prices = before
         return False
 
     def _costs(self, number: int) -> NDArray | None:
@@ -160,6 +161,8 @@ class Descent:
         """Reorder a group of the second network as it now is."""
         self.end = permute(self.groups[number], order, self.end)[0]
         self.distances.reorder(self.groups[number], order)
+        if number in self.prices:
+            self.prices[number] = self.prices[number][order]
         self.moves += 1
         # Inner groups are permuted before the units that hold them: this one was elsewhere then.
         for nest in self.nests:
