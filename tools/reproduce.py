@@ -24,7 +24,6 @@ trains pairs of fully connected networks of growing width, or depth, kept below 
 writes study.md, study.csv, study.json and study.png: the worst accuracies against the size.
 """
 
-import dataclasses
 import shlex
 import sys
 from collections.abc import Sequence
@@ -274,7 +273,7 @@ def _compare_sizes() -> None:
         fit_examples=_FIT_EXAMPLES.value,
         seed=_SEED.value,
         keep_paths=_KEEP_PATHS.value,
-        about={**_about(), "recipe": dataclasses.asdict(recipe)},
+        about={**_about(), "recipe": recipe.describe()},
         verbose=_VERBOSE.value,
     )
     print(study_markdown(result))

@@ -64,7 +64,7 @@ def train_population(
     if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0:
         raise ValueError(f"The seeds must be different and not negative, received {seeds}.")
     file = pathlib.Path(file)
-    run = json.loads(json.dumps({"recipe": dataclasses.asdict(recipe), "seeds": seeds}))
+    run = json.loads(json.dumps({"recipe": recipe.describe(), "seeds": seeds}))
     file.parent.mkdir(parents=True, exist_ok=True)
     try:
         with filelock.FileLock(f"{file}.lock", blocking=False):

@@ -1,9 +1,9 @@
 """How the networks of the zoo are trained: a table of recipes, pure data.
 
 Where the papers' schedules need hundreds of epochs, these have few and a learning rate that rises
-and falls once: they are meant for two CPU cores. Weight decay is decoupled, as Keras has it: each
-step takes `learning_rate * weight_decay` of every weight. Under momentum 0.9 this is ten times
-the number that PyTorch's SGD would be given.
+and falls once or twice: they are meant for two CPU cores. Weight decay is decoupled, as Keras has
+it: each step takes `learning_rate * weight_decay` of every weight. Under momentum 0.9 this is ten
+times the number that PyTorch's SGD would be given.
 """
 
 import dataclasses
@@ -31,14 +31,16 @@ class Recipe:
         batch_size: Images in one step.
         optimizer: `"sgd"` (Nesterov momentum 0.9) or `"adam"`.
         learning_rate: Its peak. It rises linearly from 0 and falls to 0 along a cosine.
-        warmup: Fraction of the epochs in which the learning rate rises. 0: plain cosine schedule;
+        warmup: Fraction of a cycle in which the learning rate rises. 0: plain cosine schedule;
             about 0.2: a one-cycle schedule.
+        cycles: How often it rises and falls, in equal parts of the epochs (Loshchilov and Hutter,
+            SGDR, 2017, https://arxiv.org/abs/1608.03983).
         weight_decay: Decoupled, see above.
         augmentation: `"none"`, or `"crop_flip"`: images are padded with 4 black pixels on each
             side, cut to their size at a random place, and mirrored half of the time. Or
             `"mirror_crop_flip"`, the same with the image mirrored at its edges instead of black,
             which looks more like the images of the test. Or `"small_mirror_crop_flip"`, that with 2
-            pixels, for dense networks, which learn slowly what moves far.
+            pixels, for small networks, which learn slowly what moves far.
         dtype_policy: Keras's dtype policy in training. Weights are float32 in any case.
         half_precision: Whether the network is, in the end, the one whose kernels are rounded to
             float16: for those that would be too large a file otherwise.
@@ -55,11 +57,19 @@ class Recipe:
     optimizer: str = "sgd"
     learning_rate: float
     warmup: float = 0.2
+    cycles: int = 1
     weight_decay: float = 0.0
     augmentation: str = "none"
     dtype_policy: str = "float32"
     half_precision: bool = False
     seeds: tuple[int, int] = (0, 1)
+
+    def describe(self) -> dict[str, Any]:
+        """All attributes, as runs keep them: runs of before there were cycles have one, unsaid."""
+        attributes = dataclasses.asdict(self)
+        if self.cycles == 1:
+            del attributes["cycles"]
+        return attributes
 
 
 RECIPES = {

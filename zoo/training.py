@@ -20,6 +20,7 @@ from mc_keras.zoo import architectures, datasets, verification
 from mc_keras.zoo.batches import Batches
 from mc_keras.zoo.checkpoint import Checkpoint
 from mc_keras.zoo.recipes import Recipe, get_recipe
+from mc_keras.zoo.schedules import learning_rates
 
 WEIGHTS_FILE = "model.weights.h5"
 CARD_FILE = "card.json"
@@ -96,7 +97,7 @@ def _train(
     tensorboard: bool,
     verbose: int,
 ) -> dict[str, Any]:
-    run = {"recipe": dataclasses.asdict(recipe), "seed": seed}
+    run = {"recipe": recipe.describe(), "seed": seed}
     run = json.loads(json.dumps(run))  # as it will be read back: lists, not tuples
     if (folder / CARD_FILE).exists():
         card = json.loads((folder / CARD_FILE).read_text(encoding="utf-8"))
@@ -247,13 +248,7 @@ def measure(
 
 def compile_model(model: keras.Model, recipe: Recipe, steps: int, **options: Any) -> None:
     """Compiles a model with the recipe's optimizer and schedule over `steps` batches."""
-    warmup = round(recipe.warmup * steps)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0 if warmup else recipe.learning_rate,
-        decay_steps=steps - warmup,
-        warmup_target=recipe.learning_rate if warmup else None,
-        warmup_steps=warmup,
-    )
+    schedule = learning_rates(recipe, steps)
     if recipe.optimizer == "adam":
         optimizer = keras.optimizers.AdamW(schedule, weight_decay=recipe.weight_decay)
     elif recipe.optimizer == "sgd":

@@ -8,7 +8,7 @@ import pytest
 
 from mc_keras.zoo import architectures
 from mc_keras.zoo.batches import Batches
-from mc_keras.zoo.recipes import RECIPES, get_recipe
+from mc_keras.zoo.recipes import RECIPES, Recipe, get_recipe
 
 SHAPES = {"digits": (8, 8, 1), "mnist": (28, 28, 1), "cifar10": (32, 32, 3)}
 
@@ -33,6 +33,7 @@ def test_numbers_of_a_recipe_make_sense(name):
     assert recipe.batch_size >= 1
     assert 0 < recipe.learning_rate < 1
     assert 0 <= recipe.warmup < 1
+    assert recipe.epochs % recipe.cycles == 0
     # Decoupled weight decay takes this fraction of every weight in the largest step.
     assert 0 <= recipe.learning_rate * recipe.weight_decay < 0.01
     assert len(set(recipe.seeds)) == 2
@@ -72,3 +73,10 @@ def test_unknown_name_suggests_the_nearest():
         get_recipe("fc_digit")
     with pytest.raises(ValueError, match="no recipe 'zzz'. There are: fc_digits, "):
         get_recipe("zzz")
+
+
+def test_a_description_makes_the_recipe_again():
+    for recipe in RECIPES.values():
+        for cycles in (1, 3):
+            other = dataclasses.replace(recipe, cycles=cycles)
+            assert Recipe(**other.describe()) == other

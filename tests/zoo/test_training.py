@@ -94,7 +94,7 @@ def test_kernels_are_rounded_where_the_recipe_says_so(tmp_path):
 def test_card_says_how_the_network_was_made(finished):
     folder, card = finished
     assert json.loads((folder / training.CARD_FILE).read_text(encoding="utf-8")) == card
-    assert card["recipe"] == json.loads(json.dumps(dataclasses.asdict(RECIPE)))
+    assert card["recipe"] == json.loads(json.dumps(RECIPE.describe()))
     assert card["seed"] == 3
     assert card["command"] == "mc-train --recipe=tiny --seed=3 --epochs=4"
     assert card["backend"] == keras.backend.backend()
