@@ -34,6 +34,7 @@ _NAMES: dict[str, Callable[[], Connector]] = {
     "slerp": Slerp,
     "bezier": lambda: CurveFitting(curve=Bezier(num_control_points=3)),
     "alignment": lambda: OptimalTransport(end="permuted"),
+    "activation_alignment": lambda: OptimalTransport(end="permuted", match="activations"),
     "ot": OptimalTransport,
     "ot+repair": lambda: OptimalTransport(along=Repair()),
     "linear+bfly": Butterfly,

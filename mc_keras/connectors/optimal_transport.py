@@ -112,16 +112,21 @@ class OptimalTransport(Connector):
 
     @property
     def name(self) -> str:  # type: ignore[override]
-        """`"ot"`, or `"alignment"` if it stops there, and what `along` adds to a straight line."""
+        """`"ot"`, or `"alignment"` if it stops there, and what `along` adds to a straight line.
+
+        Units that are aligned by activations alone are said to be: `"activation_alignment"`.
+        """
         line, _, added = self.along.name.partition("+")
-        parts = ["ot" if self.end == "exact" else "alignment"]
+        alignment = "activation_alignment" if self.match == "activations" else "alignment"
+        parts = ["ot" if self.end == "exact" else alignment]
         parts += [] if line == "linear" else [line]
         return "+".join([*parts, added] if added else parts)
 
     @property
     def needs_data(self) -> bool:  # type: ignore[override]
         """See `Connector`."""
-        return self.along.needs_data
+        by_data = self.match in ("activations", "both") or self.stage in ("one_slot", "half_free")
+        return by_data or self.along.needs_data
 
     @property
     def reaches_end(self) -> bool:  # type: ignore[override]
@@ -145,12 +150,6 @@ class OptimalTransport(Connector):
         job: Job,
     ) -> Path:
         """See `Connector`."""
-        by_data = self.match in ("activations", "both") or self.stage in ("one_slot", "half_free")
-        if data is None and by_data:
-            raise ValueError(
-                f"OptimalTransport(match={self.match!r}, stage={self.stage!r}) needs data: pass "
-                "data=(x, y), or match by weights and reorder by swaps."
-            )
         few = None if data is None else subset(data, self.num_examples, job.seed)
         matching, reordered = self._reordered(start, end, few, job)
         first = self.along.connect(space, start, reordered.model, data, job)

@@ -40,6 +40,7 @@ _FAMILY_COLORS = {
     "polychain": "#e69f00",
     "ot": "#009e73",
     "alignment": "#009e73",
+    "activation_alignment": "#009e73",
     "best": "#3f1fd0",
     "rnvp_flow": "#cc79a7",
     "iaf_flow": "#cc79a7",
@@ -51,6 +52,7 @@ _DASHES = {
     "wa": _LONG,
     "bfly": _DOTTED,
     "alignment": (2.5, 1.0),
+    "activation_alignment": (2.5, 1.0, 1.2, 1.0),
     "iaf_flow": (2.5, 1.0),
     "rnvp_bijection": _DOTTED,
 }
