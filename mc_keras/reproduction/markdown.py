@@ -54,13 +54,14 @@ def _notes(result: Reproduction) -> list[str]:
     train, test = (result.provenance["measured_on"][split] for split in SPLITS)
     pairs = "pairs (mean ± standard deviation)" if num_pairs > 1 else "pair"
     fit_examples = result.provenance["fit_examples"]
-    few = fit_examples is not None and fit_examples < result.provenance["data"]["train"]["examples"]
+    solved = ""
+    if fit_examples is not None and fit_examples < result.provenance["data"]["train"]["examples"]:
+        solved = f", layers solved for on {fit_examples:,} training examples drawn at random"
     notes = [
         f"Worst accuracy along the path, per cent, on {num_pairs} {pairs} of networks: "
         f"{', '.join(result.pairs)}; {train:,} training and {test:,} test examples, {num_points} "
         "positions and the knots of the path"
-        + (f", layers solved for on the first {fit_examples:,} training examples" if few else "")
-        + '. "Below the ends": percentage points from the mean '
+        f'{solved}. "Below the ends": percentage points from the mean '
         "accuracy of the end points. Seconds: to find and to measure a path.",
     ]
     if any(f and f.doubtful for row in result.rows for f in result.table.row(row)[2:]):

@@ -48,7 +48,7 @@ class Table(NamedTuple):
         num_points: Positions at which its paths are measured, besides their knots.
         train_examples: Training examples, from the first on, that they are measured on; `None` for
             all. Fewer where a person would wait for hours.
-        fit_examples: Likewise, those that layers are solved for on.
+        fit_examples: Likewise, drawn at random, those that layers are solved for on.
     """
 
     name: str

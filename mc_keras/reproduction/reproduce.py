@@ -60,8 +60,8 @@ def reproduce(
             if not given.
         train_examples: How many training examples, from the first on, paths are measured on; the
             table's own number if not given. More than there are: all.
-        fit_examples: Likewise, how many the layers of a path are solved for on. Chains are trained
-            on all of them in any case.
+        fit_examples: Likewise, how many, drawn at random, layers are solved for on. Chains are
+            trained on all of them in any case.
         seed: Seed of everything random.
         keep_paths: Whether the files of measured paths stay; they may be large.
         about: JSON-able mapping to be kept in the results, such as `{"command": ...}`.

@@ -118,7 +118,7 @@ def test_a_table_says_how_thoroughly_it_is_measured_unless_told_otherwise(one, s
     assert {0.0, 1 / 3, 2 / 3, 1.0} <= set(result.reports["linear+wa"]["one"].t)
     assert result.provenance["measured_on"]["train"] == 70
     assert result.connector("linear+wa")["num_examples"] == 60
-    stated = "knots of the path, layers solved for on the first 60 training examples."
+    stated = "knots of the path, layers solved for on 60 training examples drawn at random."
     assert stated in (tmp_path / "table.md").read_text()
     others = {"num_points": 5, "train_examples": 1000, "fit_examples": 1000, "verbose": 0}
     result = reproduce(table, one, splits, tmp_path, rows=["arc"], **others)
