@@ -27,7 +27,7 @@ def test_the_papers_protocol():
         ("fc_mnist", 0.01, 1e-4, "none"),
         ("fc_cifar10", 0.01, 5e-4, "mirror_crop_flip"),
         ("fc3_cifar10", 0.01, 5e-4, "small_mirror_crop_flip"),
-        ("conv2fc1_cifar10", 0.015, 5e-4, "mirror_crop_flip"),
+        ("conv2fc1_cifar10", 0.015, 5e-4, "small_mirror_crop_flip"),
         ("vgg16_cifar10", 0.015, 5e-4, "mirror_crop_flip"),
     ],
 )
