@@ -80,10 +80,12 @@ def compare_methods(
     bar = ProgressBar("connecting", 3 * len(connectors) + 2, verbose=int(verbose == 1))
     paths, reports = {}, {}
     for method, connector in connectors.items():
+        bar.doing(method)
         paths[method] = workspace.path(method, connector)
         bar.add(2)
         reports[method] = workspace.measure(method, paths[method], num_points)
         bar.add(1)
+    bar.doing("pictures")
     planes = _planes(workspace, folder, paths, connectors, splits, plane_resolution)
     bar.add(1)
     comparison = Comparison(

@@ -37,6 +37,7 @@ class ProgressBar:
         self._stream = sys.stderr if stream is None else stream
         self._rewrites = self._stream.isatty() or "ipykernel" in sys.modules
         self._done = 0.0
+        self._doing = ""
         self._began = time.monotonic()
         self._shown_at = -_SECONDS_BETWEEN
 
@@ -53,9 +54,29 @@ class ProgressBar:
         if not self._verbose or not (finished or due):
             return
         self._shown_at = now
-        part = min(done / self._total, 1.0) if self._total else 1.0
+        self._show(finished=finished)
+
+    def doing(self, what: str) -> None:
+        """Show what is being worked on, until there is something else or all is done."""
+        self._doing = what
+        if self._verbose and self._rewrites:
+            self._show()
+
+    def say(self, text: str) -> None:
+        """Write a line of its own, in a log too; the bar goes on below it."""
+        if not self._verbose:
+            return
+        clear = "\r\x1b[K" if self._rewrites else ""
+        self._stream.write(f"{clear}{text}\n")
+        self._stream.flush()
+
+    def _show(self, *, finished: bool = False) -> None:
+        now = time.monotonic()
+        part = min(self._done / self._total, 1.0) if self._total else 1.0
         filled = "=" * int(_WIDTH * part)
         line = f"{self._label} [{filled:.<{_WIDTH}}] {self._amount(part, now - self._began)}"
+        if self._doing and not finished:
+            line += f", {self._doing}"
         start, end = ("\r", "\x1b[K") if self._rewrites else ("", "")
         self._stream.write(start + line + end + ("\n" if finished else ""))
         self._stream.flush()

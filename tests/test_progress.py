@@ -41,5 +41,29 @@ def test_in_a_log_it_is_one_line():
 
 @pytest.mark.parametrize("stream", [Terminal(), io.StringIO()])
 def test_silence(stream):
-    ProgressBar("evaluating", 1, verbose=0, stream=stream).add(1)
+    bar = ProgressBar("evaluating", 1, verbose=0, stream=stream)
+    bar.doing("linear")
+    bar.say("linear: 97.2 %")
+    bar.add(1)
     assert stream.getvalue() == ""
+
+
+def test_what_is_being_done_is_shown_until_the_end():
+    stream = Terminal()
+    bar = ProgressBar("table", 2, stream=stream)
+    bar.doing("linear")
+    bar.add(2)
+    first, last = stream.getvalue().replace("\x1b[K", "").split("\r")[1:]
+    assert first == f"table [{'.' * 30}]   0 %, linear"
+    assert "linear" not in last
+
+
+@pytest.mark.parametrize(
+    ("stream", "start"), [(Terminal(), "\r\x1b[K"), (io.StringIO(), "")], ids=["terminal", "log"]
+)
+def test_a_line_of_its_own(stream, start):
+    bar = ProgressBar("table", 2, stream=stream)
+    bar.say("linear: 97.2 %")
+    assert stream.getvalue() == f"{start}linear: 97.2 %\n"
+    bar.add(2)
+    assert "table [" in stream.getvalue()

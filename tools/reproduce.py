@@ -142,7 +142,8 @@ _KEEP_PATHS = flags.DEFINE_boolean(
 _VERBOSE = flags.DEFINE_integer(
     "verbose",
     1,
-    "0: silent, 1: a progress bar, 2: one for each training and evaluation.",
+    "0: silent, 1: a progress bar and a line for each row, 2: a bar for each training and "
+    "evaluation.",
     lower_bound=0,
     upper_bound=2,
 )

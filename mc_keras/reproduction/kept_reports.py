@@ -5,7 +5,9 @@ from collections.abc import Callable
 
 from mc_keras.connectors import Connector
 from mc_keras.evaluation import PathReport
+from mc_keras.progress import ProgressBar
 from mc_keras.reproduction.published import ENDS
+from mc_keras.reproduction.result import SPLITS, seconds_of, worst_of
 from mc_keras.reproduction.rows import exists
 from mc_keras.workspace import Workspace
 
@@ -18,6 +20,7 @@ class KeptReports:
         workspace: Makes and measures paths.
         connector_of: Gives the connector of a row.
         num_points: Positions at which a path is measured, besides its knots.
+        bar: Is told which row is worked on, and what comes of it.
     """
 
     def __init__(
@@ -26,11 +29,13 @@ class KeptReports:
         workspace: Workspace,
         connector_of: Callable[[str], Connector],
         num_points: int,
+        bar: ProgressBar,
     ):
         self._folder = folder
         self._workspace = workspace
         self._connector_of = connector_of
         self._num_points = num_points
+        self._bar = bar
         self._measured_on = workspace.measured_on
 
     def others(self, wanted: list[str]) -> list[str]:
@@ -52,8 +57,22 @@ class KeptReports:
         )
         return report if same else None
 
-    def make(self, row: str) -> PathReport:
-        """Find the path and measure it, from where an earlier run was."""
+    def get(self, row: str) -> PathReport:
+        """The report of an earlier run, or a new one: what it says is told as soon as it is there.
+
+        A path whose search was killed is gone on with.
+        """
+        name = f"{row} ({self._folder.name})"
+        self._bar.doing(name)
+        report = self.load(row)
+        if report is None:
+            report = self._make(row)
+            worst = ", ".join(f"{split} {worst_of(report, split):.2f} %" for split in SPLITS)
+            self._bar.say(f"{name}: worst accuracy {worst}, {seconds_of(report):.0f} s")
+        self._bar.add(1)
+        return report
+
+    def _make(self, row: str) -> PathReport:
         path = self._workspace.path(row, self._connector_of(row))
         report = self._workspace.measure(row, path, self._points(row))
         report.metadata["num_points"] = self._points(row)

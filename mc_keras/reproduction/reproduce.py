@@ -65,7 +65,8 @@ def reproduce(
         seed: Seed of everything random.
         keep_paths: Whether the files of measured paths stay; they may be large.
         about: JSON-able mapping to be kept in the results, such as `{"command": ...}`.
-        verbose: 0 silent, 1 a progress bar, 2 one for every training and evaluation.
+        verbose: 0 silent, 1 a progress bar and a line for each row, 2 a bar for every training
+            and evaluation.
 
     Returns:
         All rows that are done, as they were written.
@@ -112,11 +113,11 @@ def reproduce(
             workspace,
             functools.partial(connector_of, chains=chains, fit_examples=fit_examples),
             num_points,
+            bar,
         )
         for row in wanted:
-            reports.setdefault(row, {})[pair] = kept.load(row) or kept.make(row)
+            reports.setdefault(row, {})[pair] = kept.get(row)
             workspace.forget(row, keep_path=keep_paths)
-            bar.add(1)
         for row in kept.others(wanted):
             report = kept.load(row)
             if report is not None:

@@ -45,14 +45,13 @@ class Reproduction:
 
         For the end points: the accuracy of each network, each counted once.
         """
-        name = f"{split}_accuracy"
         if row != ENDS:
-            return np.array([100 * report.worst(name) for report in self.reports[row].values()])
+            return np.array([worst_of(report, split) for report in self.reports[row].values()])
         networks = {}
         for report in self.reports[ENDS].values():
             for i, end in ((0, "start"), (-1, "end")):
                 made_of = report.metadata["provenance"][end]["sha256"]
-                networks[made_of] = 100 * float(report[name][i])
+                networks[made_of] = 100 * float(report[f"{split}_accuracy"][i])
         return np.array(list(networks.values()))
 
     def figure(self, row: str, split: str) -> Figure:
@@ -75,10 +74,7 @@ class Reproduction:
 
     def seconds(self, row: str) -> float:
         """Seconds that finding and measuring a path took, in the mean over the pairs."""
-        reports = self.reports[row].values()
-        return float(
-            np.mean([r.metadata["provenance"]["seconds"] + r.metadata["seconds"] for r in reports])
-        )
+        return float(np.mean([seconds_of(report) for report in self.reports[row].values()]))
 
     def connector(self, row: str) -> dict[str, Any]:
         """Configuration of the connector that made the paths of a row."""
@@ -90,3 +86,13 @@ class Reproduction:
         published = {row: figure.mean for row in rows if (figure := self.published(row, split))}
         here = sorted(rows, key=lambda row: -self.figure(row, split).mean)
         return here, sorted(rows, key=lambda row: -published[row])
+
+
+def worst_of(report: "PathReport", split: str) -> float:
+    """Worst accuracy along a path, in per cent."""
+    return 100 * report.worst(f"{split}_accuracy")
+
+
+def seconds_of(report: "PathReport") -> float:
+    """Seconds that finding and measuring a path took."""
+    return report.metadata["provenance"]["seconds"] + report.metadata["seconds"]

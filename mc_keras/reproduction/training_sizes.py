@@ -58,7 +58,8 @@ def compare_training_sizes(
         num_points: Positions at which a path is measured, besides its knots.
         seed: Seed of everything random.
         about: JSON-able mapping to be kept in the results, such as `{"command": ...}`.
-        verbose: 0 silent, 1 a progress bar, 2 one for every training and evaluation.
+        verbose: 0 silent, 1 a progress bar and a line for each path, 2 a bar for every training
+            and evaluation.
 
     Returns:
         `"small"` and `"full"` to method to report.
@@ -88,12 +89,11 @@ def compare_training_sizes(
             seed=seed,
             verbose=int(verbose == 2),
         )
-        kept = KeptReports(folder / size, workspace, connector_of, num_points)
+        kept = KeptReports(folder / size, workspace, connector_of, num_points, bar)
         reports[size] = {}
         for method in methods:
-            reports[size][method] = kept.load(method) or kept.make(method)
+            reports[size][method] = kept.get(method)
             workspace.forget(method)
-            bar.add(1)
     write_json(folder / "figure5.json", _record(reports, {**(about or {}), "seed": seed}))
     save_drawing(folder / "figure5.png", plot_training_sizes(reports))
     return reports

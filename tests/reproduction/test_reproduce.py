@@ -84,6 +84,17 @@ def test_rows_that_are_done_are_kept_and_rows_come_in_any_order(one, splits, tmp
     np.testing.assert_array_equal(third.worst("arc", "train"), first.worst("arc", "train"))
 
 
+def test_rows_are_told_as_soon_as_they_are_measured(one, splits, tmp_path, capsys):
+    settings = SETTINGS | {"verbose": 1}
+    result = reproduce(TABLE, one, splits, tmp_path, rows=["arc"], **settings)
+    train, test = (result.worst("arc", split)[0] for split in ("train", "test"))
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(":")[0] for line in lines[:2]] == ["ends (one)", "arc (one)"]
+    assert f"worst accuracy train {train:.2f} %, test {test:.2f} %, " in lines[1]
+    reproduce(TABLE, one, splits, tmp_path, rows=["arc"], **settings)
+    assert "worst accuracy" not in capsys.readouterr().err
+
+
 def test_rows_made_in_another_way_are_not_taken(one, splits, pairs, tmp_path):
     reproduce(TABLE, one, splits, tmp_path, rows=["polychain", "arc"], **SETTINGS)
     for changes in (
