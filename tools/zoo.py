@@ -14,7 +14,7 @@ list      names the entries, pairs, connection models and populations (many netw
           recipe), with their test accuracies and size, and says whose files are not here.
 info      shows the card of an entry: networks, data, training, files, licence.
 fetch     brings the files of entries (default: all that some place has) into the cache, or as a
-          whole into --zoo.
+          whole into --zoo; ends with exit code 1 if one of them failed or none was found.
 verify    checks files, rebuilds what they hold (default: all that some place has), evaluates it
           again and compares with the manifest, as it does cards; ends with exit code 1 if anything
           differs or is broken. Connection models are evaluated on the path between the two networks
@@ -25,7 +25,8 @@ add       adds to --zoo two runs of mc-train, or a connection model that it trai
           networks that it trained by --count.
 
 Large files do not come with the package. Where no place has those of an entry, fetch and verify say
-how to make its like again and go on, and fail only if it was named.
+how to make its like again and go on, and fail only if it was named. A place that cannot be asked,
+as it is down or MC_KERAS_OFFLINE=1 forbids it, counts as one that has nothing.
 
 A folder made by --zoo is a source for --source and mc.zoo.load_pair, and served by any file
 server, a base URL for MC_KERAS_ZOO_URL.
@@ -96,32 +97,39 @@ def _info(names: Sequence[str]) -> None:
         print(card_of(manifest.find(name)))
 
 
-def _fetch(names: Sequence[str]) -> None:
+def _fetch(names: Sequence[str]) -> int:
     from mc_keras.zoo import download
     from mc_keras.zoo.manifest import manifest_of
     from mc_keras.zoo.mirroring import mirror
 
     manifest = manifest_of(_SOURCE.value)
+    download.check_source(_SOURCE.value)
     entries = [manifest.find(name) for name in names or manifest.all()]
+    found = failed = 0
     for entry in entries:
         try:
             if _ZOO.value is not None:
                 mirror([entry.name], _ZOO.value, _SOURCE.value)
-                continue
-            files = download.fetch_all(entry, _SOURCE.value, base_urls=manifest.base_urls)
-        except download.NotHereError as error:
+            else:
+                files = download.fetch_all(entry, _SOURCE.value, base_urls=manifest.base_urls)
+                print(*files.values(), sep="\n", flush=True)
+            found += 1
+        except (ValueError, OSError) as error:
             if names:
                 raise
-            print(f"{entry.name}  NOT HERE  {error}", flush=True)
-            continue
-        print(*files.values(), sep="\n", flush=True)
+            is_missing = isinstance(error, download.NotHereError)
+            failed += not is_missing
+            verdict = "NOT HERE" if is_missing else "FAILED"
+            print(f"{entry.name}  {verdict}  {error}", flush=True)
+    return 1 if failed or (entries and not found) else 0
 
 
 def _verify(names: Sequence[str]) -> int:
-    from mc_keras.zoo.download import NotHereError
+    from mc_keras.zoo.download import NotHereError, check_source
     from mc_keras.zoo.manifest import manifest_of
 
     manifest = manifest_of(_SOURCE.value)
+    check_source(_SOURCE.value)
     entries = [manifest.find(name) for name in names or manifest.all()]
 
     from mc_keras.zoo.verification import card_agrees, verify

@@ -15,7 +15,6 @@ asked over a network.
 import contextlib
 import os
 import pathlib
-import urllib.parse
 import urllib.request
 from collections.abc import Sequence
 
@@ -24,11 +23,15 @@ from mc_keras.storage import sha256_of_file
 from mc_keras.zoo.entries import AnyEntry, WeightsFile
 from mc_keras.zoo.locks import locked
 from mc_keras.zoo.manifest import ZOO_FOLDER
-from mc_keras.zoo.transfer import AbsentError, TransferError, download
+from mc_keras.zoo.transfer import AbsentError, TransferError, UnavailableError, download
 
 
 class NotHereError(ValueError):
-    """Every place was looked at, and none has a file of the name."""
+    """No place has a file of the name, of those that could be asked."""
+
+
+class _NotAskedError(NotHereError):
+    """One of the places could not be asked, and may have the file."""
 
 
 def fetch(
@@ -54,8 +57,9 @@ def fetch(
         The path of the verified file.
 
     Raises:
-        NotHereError: If no place has a file of its name; the message says how to make it again.
-        ValueError: If no place has the file; the message says what was the matter with each.
+        NotHereError: If no place has a file of its name, of those that could be asked.
+        ValueError: If no place has the file. The message says, as it does above, what was the
+            matter with each and how to make the file again.
         OSError: If the cache cannot be written.
     """
     record = entry.files[role]
@@ -70,13 +74,12 @@ def fetch(
             problems.append(problem)
     looked = (
         f"No place has the zoo's file {record.path} ({record.size} bytes, sha256 "
-        f"{record.sha256}). Looked in: {'; '.join(map(str, problems))}."
+        f"{record.sha256}). Looked in: {'; '.join(' '.join(str(p).split()) for p in problems)}."
     )
-    place = "a folder or URL that has it, as the source or in MC_KERAS_ZOO_URL."
-    if all(isinstance(problem, AbsentError | _NoFile) for problem in problems):
-        commands = " && ".join(entry.made_by)
-        raise NotHereError(f"{looked} Make its like again by `{commands}`, or name {place}")
-    raise ValueError(f"{looked} Name {place}")
+    raise _kind(problems)(
+        f"{looked} Make its like again by `{' && '.join(entry.made_by)}`, or name a folder or URL "
+        "that has it, as the source or in MC_KERAS_ZOO_URL."
+    )
 
 
 def fetch_all(
@@ -92,7 +95,7 @@ def fetch_all(
         By role the path of the verified file.
 
     Raises:
-        NotHereError: If no place has a file of any of their names.
+        NotHereError: If no place has a file of any of their names, of those that could be asked.
         ValueError: If no place has one of the files.
         OSError: If the cache cannot be written.
     """
@@ -102,7 +105,7 @@ def fetch_all(
             found[role] = fetch(entry, role, source, base_urls=base_urls, verbose=verbose)
         except NotHereError as error:
             missing.append(error)
-    if missing and found:
+    if missing and found and not isinstance(missing[0], _NotAskedError):
         raise ValueError(str(missing[0]))
     if missing:
         raise missing[0]
@@ -124,6 +127,21 @@ def is_here(
         )
         for record in entry.files.values()
     )
+
+
+def is_offline() -> bool:
+    """Whether `MC_KERAS_OFFLINE` forbids every connection."""
+    return os.environ.get("MC_KERAS_OFFLINE", "0") not in ("", "0")
+
+
+def check_source(source: str | os.PathLike[str] | None) -> None:
+    """Raises ValueError if a source is a URL that no file can be taken from."""
+    scheme, is_url, _ = os.fspath(source or "").partition("://")
+    if is_url and scheme.lower() not in ("file", "http", "https"):
+        raise ValueError(
+            "A place of the zoo's files must be a folder or an http, https or file URL, not "
+            f"{source!r}."
+        )
 
 
 def cache_folder() -> pathlib.Path:
@@ -156,6 +174,7 @@ def _candidates(
     base_urls: Sequence[str],
 ) -> list[pathlib.Path | str]:
     """Where a file is looked for, in this order: local paths, and URLs as strings."""
+    check_source(source)
     bases = [ZOO_FOLDER, *_urls_of_environment(), *base_urls] if source is None else [source]
     candidates = [_below(base, record.path) for base in bases]
     if source is None or isinstance(candidates[0], str):
@@ -171,15 +190,22 @@ def _urls_of_environment() -> list[str]:
 def _below(base: str | os.PathLike[str], path: str) -> pathlib.Path | str:
     """The file at a relative path below a base: a local path, or a URL as a string."""
     base = os.fspath(base)
-    if "://" not in base:
-        return pathlib.Path(base).expanduser() / path
-    parts = urllib.parse.urlsplit(base)
-    if parts.scheme == "file":
-        return pathlib.Path(urllib.request.url2pathname(parts.path)) / path
-    if parts.scheme in ("http", "https"):
-        return f"{base.rstrip('/')}/{path}"
-    raise ValueError(
-        f"A place of the zoo's files must be a folder or an http, https or file URL, not {base!r}."
+    scheme, is_url, rest = base.partition("://")
+    if not is_url:
+        # Unlike `Path.expanduser` this leaves the home of an unknown user alone.
+        return pathlib.Path(os.path.expanduser(base)) / path
+    if scheme.lower() == "file":
+        _, _, folder = rest.partition("/")  # after the host, which is most often empty
+        return pathlib.Path(urllib.request.url2pathname(f"/{folder}")) / path
+    return f"{base.rstrip('/')}/{path}"
+
+
+def _kind(problems: Sequence[Exception]) -> type[ValueError]:
+    """What the problems of all places come to."""
+    if not all(isinstance(p, AbsentError | UnavailableError | _NoFile) for p in problems):
+        return ValueError
+    return (
+        _NotAskedError if any(isinstance(p, UnavailableError) for p in problems) else NotHereError
     )
 
 
@@ -195,8 +221,8 @@ def _verified(file: pathlib.Path, record: WeightsFile) -> pathlib.Path:
 
 
 def _download(url: str, file: pathlib.Path, record: WeightsFile, verbose: int) -> pathlib.Path:
-    if os.environ.get("MC_KERAS_OFFLINE", "0") not in ("", "0"):
-        raise TransferError(f"{url} was not asked, as MC_KERAS_OFFLINE is set")
+    if is_offline():
+        raise UnavailableError(f"{url} was not asked, as MC_KERAS_OFFLINE is set")
     bar = ProgressBar(record.path, record.size, verbose=verbose, in_bytes=True)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,8 @@
 
 import dataclasses
 import os
+import pathlib
+import shutil
 import subprocess
 import sys
 import time
@@ -245,10 +247,54 @@ def test_wrong_use_is_one_sentence_and_exit_code_1(arguments, message, tmp_path,
 
 
 def test_offline_says_what_is_missing_and_where_it_looked(tmp_path):
-    done = mc_zoo(
-        "fetch", "--source=http://127.0.0.1:9", MC_KERAS_OFFLINE="1", MC_KERAS_HOME=str(tmp_path)
-    )
-    assert done.returncode == 1
-    sha256 = next(iter(manifest.load_manifest().entries.values())).files["start"].sha256
+    entry = manifest.load_manifest()["fc_digits"]
+    source = "--source=http://127.0.0.1:9"
+    environment = {"MC_KERAS_OFFLINE": "1", "MC_KERAS_HOME": str(tmp_path)}
+    sha256 = entry.files["start"].sha256
+    named, all_of_them = (mc_zoo("fetch", *n, source, **environment) for n in (["fc_digits"], []))
+    assert named.returncode == all_of_them.returncode == 1
     for part in ("MC_KERAS_OFFLINE is set", "http://127.0.0.1:9", sha256, str(tmp_path)):
-        assert part in done.stderr
+        assert part in named.stderr
+        assert part in all_of_them.stdout
+    assert all_of_them.stdout.count("  NOT HERE  ") == len(manifest.load_manifest().all())
+
+
+@pytest.mark.parametrize("offline", ["0", "1"])
+def test_what_nobody_can_be_asked_for_is_passed_over(tmp_path, offline):
+    entry = manifest.load_manifest()["fc1_digits"]
+    for record in entry.files.values():
+        name = pathlib.PurePosixPath(record.path).name
+        cached = tmp_path / entry.name / str(entry.version) / record.sha256[:12] / name
+        cached.parent.mkdir(parents=True)
+        shutil.copy(manifest.ZOO_FOLDER / record.path, cached)
+    source = "--source=http://127.0.0.1:9"
+    environment = {"MC_KERAS_OFFLINE": offline, "MC_KERAS_HOME": str(tmp_path)}
+    done = mc_zoo("fetch", source, **environment)
+    assert done.returncode == 0, done.stdout
+    *others, start, end = sorted(done.stdout.splitlines(), key=lambda line: "NOT HERE" not in line)
+    assert [pathlib.Path(file).is_file() for file in (start, end)] == [True, True]
+    assert len(others) == len(manifest.load_manifest().all()) - 1
+    for line in others:
+        assert "Make its like again by `" in line
+    if offline == "1":
+        done = mc_zoo("verify", source, **environment)
+        assert done.returncode == 0, done.stdout
+        assert done.stdout.count("  NOT HERE  ") == len(others)
+
+
+def test_fetch_goes_on_after_an_entry_that_fails(zoo, tmp_path):
+    mc_zoo("fetch", f"--source={zoo}", f"--zoo={tmp_path / 'from'}")
+    mc_zoo("fetch", "fc1_digits", f"--zoo={tmp_path / 'from'}")
+    (tmp_path / "from/fc1_digits/end.weights.h5").write_bytes(b"short")
+    source = f"--source={tmp_path / 'from'}"
+    for flags in ((), (f"--zoo={tmp_path / 'to'}",)):
+        done = mc_zoo("fetch", source, *flags)
+        assert done.returncode == 1
+        failed, *_ = done.stdout.splitlines()
+        assert failed.startswith("fc1_digits  FAILED  No place has the zoo's file fc1_digits/end")
+        assert "is truncated or another file" in failed
+        assert "Make its like again by `" in failed
+    assert list(manifest.load_manifest(tmp_path / "to").all()) == ["fc_digits"]
+    named = mc_zoo("fetch", "fc1_digits", source)
+    assert named.returncode == 1
+    assert "is truncated or another file" in named.stderr

@@ -173,6 +173,14 @@ def test_preparation_that_fails_says_what_to_do(tmp_path):
         load_data("digits", tmp_path)
 
 
+def test_offline_nothing_is_downloaded(tmp_path, monkeypatch, digits):
+    monkeypatch.setenv("MC_KERAS_OFFLINE", "1")
+    with pytest.raises(OSError, match="'mnist' is not prepared in .* as MC_KERAS_OFFLINE is set"):
+        load_data("mnist", tmp_path)
+    assert not list(tmp_path.iterdir())
+    np.testing.assert_array_equal(load_data("digits", tmp_path).train[0], digits.train[0])
+
+
 @pytest.mark.real_data
 def test_mnist_is_whole():
     (x_train, y_train), (x_test, y_test) = load_data("mnist")

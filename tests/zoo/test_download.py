@@ -214,27 +214,53 @@ def test_full_disk_is_one_clear_sentence(online, entry, cache):
 
 def test_files_that_are_nowhere_are_told_apart(online, entry, tmp_path, monkeypatch):
     monkeypatch.setenv("MC_KERAS_ZOO_URL", f"{online.url}/none,{tmp_path}")
-    remedy = "Make its like again by `mc-zoo train toy --zoo=FOLDER`, or name a folder or URL"
-    with pytest.raises(download.NotHereError, match=f"/none/.* HTTP 404 .*{remedy}"):
+    with pytest.raises(download.NotHereError, match=f"/none/.* HTTP 404 .*{remedy(entry)}"):
         download.fetch(entry, "end")
-    with pytest.raises(download.NotHereError, match=f"toy/start.* does not exist. {remedy}"):
+    with pytest.raises(download.NotHereError, match=f"toy/start.* does not exist. {remedy(entry)}"):
         download.fetch_all(entry, tmp_path)
 
 
-@pytest.mark.parametrize("fault", ["wrong", "forbidden", "unreachable", "offline"])
-def test_files_that_may_be_somewhere_are_not_nowhere(online, entry, monkeypatch, fault):
-    base = online.base
+def remedy(entry):
+    return f"Make its like again by `{' && '.join(entry.made_by)}`, or name a folder or URL"
+
+
+@pytest.mark.parametrize("fault", ["wrong", "forbidden"])
+def test_files_that_a_place_has_are_not_nowhere(online, entry, fault):
     if fault == "wrong":
         online.files["/zoo/toy/end.weights.h5"] = b"THE END"
-    elif fault == "forbidden":
-        online.faults.append(403)
-    elif fault == "unreachable":
-        base = "http://127.0.0.1:9"
     else:
-        monkeypatch.setenv("MC_KERAS_OFFLINE", "1")
-    with pytest.raises(ValueError, match="No place has the zoo's file") as caught:
-        download.fetch(entry, "end", base)
+        online.faults.append(403)
+    with pytest.raises(ValueError, match=remedy(entry)) as caught:
+        download.fetch(entry, "end", online.base)
     assert not isinstance(caught.value, download.NotHereError)
+
+
+@pytest.mark.parametrize("reason", ["unreachable", "offline", "no URL"])
+def test_files_that_nobody_could_be_asked_for_are_not_here(online, entry, monkeypatch, reason):
+    download.fetch(entry, "start", online.base)
+    base = {"unreachable": "http://127.0.0.1:9", "no URL": "http://[::1"}.get(reason, online.base)
+    if reason == "offline":
+        monkeypatch.setenv("MC_KERAS_OFFLINE", "1")
+    with pytest.raises(download.NotHereError, match=remedy(entry)):
+        download.fetch(entry, "end", base)
+    # The cache has one of the two, and nothing says that the other is lost.
+    with pytest.raises(download.NotHereError, match="toy/end"):
+        download.fetch_all(entry, base)
+
+
+def test_bad_place_does_not_keep_from_the_others(online, mirror, entry, monkeypatch):
+    bad = f"ftp://x, http://[::1, http://{'a' * 64}.com, ~no_such_user/zoo, file://[::1"
+    monkeypatch.setenv("MC_KERAS_ZOO_URL", f"{bad}, {online.base}")
+    assert not download.is_here(entry)
+    assert download.fetch(entry, "end").read_bytes() == b"the end"
+    monkeypatch.setenv("MC_KERAS_ZOO_URL", f"{bad}, {mirror}")
+    assert download.is_here(entry)
+    assert download.fetch(entry, "start") == mirror / "toy/start.weights.h5"
+
+
+def test_error_is_one_line_whatever_is_in_it(entry):
+    with pytest.raises(ValueError, match="127.0.0.1:9/a b/toy/end.weights.h5 cannot be reached"):
+        download.fetch(entry, "end", "http://127.0.0.1:9/a\nb")
 
 
 def test_all_files_of_an_entry(mirror, entry):

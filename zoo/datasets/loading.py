@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from mc_keras.zoo.download import cache_folder
+from mc_keras.zoo.download import cache_folder, is_offline
 from mc_keras.zoo.locks import locked
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def load_data(name: str, data_dir: str | os.PathLike[str] | None = None) -> Data
     """Loads a data set into memory.
 
     `digits` is made from scikit-learn's copy on first use, without a network. Everything else is
-    prepared by tensorflow-datasets on first use, which downloads it.
+    prepared by tensorflow-datasets on first use, which downloads it unless `MC_KERAS_OFFLINE=1`.
 
     Args:
         name: `"digits"` or the name of an image classification data set of tensorflow-datasets,
@@ -53,7 +53,7 @@ def load_data(name: str, data_dir: str | os.PathLike[str] | None = None) -> Data
     Raises:
         ValueError: If there is no such data set, or it is not one of equally large images with
             one label each and a training and a test split.
-        OSError: If the folder cannot be used or a download fails.
+        OSError: If the folder cannot be used, or a download fails or is forbidden.
 
     Example:
     >>> data = load_data("digits")
@@ -150,6 +150,11 @@ def _prepare(name: str, builder: "tfds.core.DatasetBuilder") -> None:
     if _prepared(builder):
         return
     root = pathlib.Path(builder.data_path).parent
+    if is_offline() and builder.name != "digits":
+        raise OSError(
+            f"Data set {name!r} is not prepared in {root.parent} and was not downloaded, as "
+            "MC_KERAS_OFFLINE is set. Unset it, give another `data_dir`, or set TFDS_DATA_DIR."
+        )
     try:
         root.mkdir(parents=True, exist_ok=True)
         with (
