@@ -35,12 +35,7 @@ def card_text(entry: Entry) -> str:
             "```",
             *(entry.commands[role] for role in ROLES),
             "```",
-            "",
-            "or both, packed as here, by",
-            "",
-            "```",
-            f"mc-zoo train {entry.recipe} --zoo=my_zoo",
-            "```",
+            *_trained_at_once(entry),
         ],
         notes=entry.notes,
     )
@@ -186,6 +181,13 @@ def _card(
             "",
         ]
     )
+
+
+def _trained_at_once(entry: Entry) -> list[str]:
+    if entry.trained_by is None:
+        return []
+    command = f"{entry.trained_by} --zoo=my_zoo"
+    return ["", "or both, packed as here, by", "", "```", command, "```"]
 
 
 def _architecture(entry: AnyEntry) -> str:

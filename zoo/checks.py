@@ -4,7 +4,9 @@ A rule is called with the place of a value and the value, and returns the value 
 """
 
 import datetime
+import math
 import re
+import reprlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -62,10 +64,16 @@ def relative_path(where: str, value: Any) -> str:
 
 
 def number(where: str, value: Any) -> float:
-    """A float or an integer."""
+    """A finite number, as a float."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise Invalid(f"{where} must be a number, found {value!r}")
-    return float(value)
+    try:
+        converted = float(value)
+    except OverflowError:
+        converted = math.inf
+    if not math.isfinite(converted):
+        raise Invalid(f"{where} must be a finite number, found {reprlib.repr(value)}")
+    return converted
 
 
 def natural(where: str, value: Any) -> int:
@@ -80,6 +88,17 @@ def positive(where: str, value: Any) -> int:
     if natural(where, value) == 0:
         raise Invalid(f"{where} must be an integer >= 1, found 0")
     return value
+
+
+def up_to(limit: int) -> Rule:
+    """An integer from 1 to `limit`."""
+
+    def checked(where: str, value: Any) -> int:
+        if positive(where, value) > limit:
+            raise Invalid(f"{where} must be an integer <= {limit}, found {reprlib.repr(value)}")
+        return value
+
+    return checked
 
 
 def list_of(rule: Rule) -> Rule:
@@ -103,6 +122,17 @@ def mapping_of(rule: Rule, keys: Rule = anything) -> Rule:
             keys(f"a key of {where}", key): rule(f"{where}[{key!r}]", item)
             for key, item in value.items()
         }
+
+    return checked
+
+
+def having(rules: Mapping[str, Rule]) -> Rule:
+    """A mapping with the keys of `rules`, each value under its own rule, and with any others."""
+    as_mapping, ruled = mapping_of(anything), record(rules)
+
+    def checked(where: str, value: Any) -> dict[str, Any]:
+        value = as_mapping(where, value)
+        return value | ruled(where, {key: item for key, item in value.items() if key in rules})
 
     return checked
 

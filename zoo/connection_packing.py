@@ -1,7 +1,6 @@
 """Puts trained connection models into a zoo folder: file, card, manifest entry."""
 
 import dataclasses
-import json
 import os
 import pathlib
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ import numpy as np
 
 from mc_keras.flows import Flow
 from mc_keras.storage import atomic_folder, sha256_of_file
+from mc_keras.zoo import checks
 from mc_keras.zoo.card import connection_card_text
 from mc_keras.zoo.connection_recipes import RECIPES
 from mc_keras.zoo.connection_training import CONNECTION_FILE
@@ -31,12 +31,31 @@ from mc_keras.zoo.populations import (
     check_recipe,
     read_population,
 )
-from mc_keras.zoo.training import CARD_FILE
+from mc_keras.zoo.runs import read_card
 from mc_keras.zoo.verification import measure_connection
 from mc_keras.zoo.weight_files import write_model
 
 # float16 is good enough where it lowers the worst accuracy by no more than 0.05 percentage points.
 SAME_ACCURACY = 5e-4
+
+_CARD = checks.having(
+    {
+        "connection": checks.having(
+            {
+                "networks": checks.text,
+                "method": checks.text,
+                "epochs": checks.positive,
+                "learning_rate": checks.number,
+                "seed": checks.natural,
+            }
+        ),
+        "networks": checks.having(dict.fromkeys(("name", "dataset"), checks.text)),
+        "seeds": checks.list_of(checks.natural),
+        "held_out_seeds": checks.list_of(checks.natural),
+        "created": checks.day,
+        "versions": checks.mapping_of(checks.text),
+    }
+)
 
 
 def add_connection(
@@ -71,7 +90,7 @@ def add_connection(
         OSError: If the folder cannot be written.
     """
     zoo, run = pathlib.Path(zoo), pathlib.Path(run)
-    card = _read_card(run)
+    card = read_card(run / CONNECTION_FILE, _CARD, "a finished connection model")
     flow = read_connection(run / CONNECTION_FILE)
     before = manifest_in(zoo)
     check_place(zoo, flow.name, before.connections)
@@ -90,7 +109,7 @@ def add_connection(
         entry = _entry(card, flow, pairs, metrics, record, old, description)
         entry = measured_on_pair(entry, read_connection(file), zoo, before, data)
         (folder / CARD_NAME).write_text(connection_card_text(entry), encoding="utf-8")
-    put_entry(zoo, entry)
+        put_entry(zoo, entry)
     return entry
 
 
@@ -181,15 +200,3 @@ def _changed(connection: Mapping[str, Any]) -> list[str]:
         for name in ("epochs", "learning_rate", "seed")
         if recipe is not None and connection[name] != getattr(recipe, name)
     ]
-
-
-def _read_card(run: pathlib.Path) -> dict[str, Any]:
-    try:
-        card = json.loads((run / CARD_FILE).read_text(encoding="utf-8"))
-        if sha256_of_file(run / CONNECTION_FILE) != card["weights"]["sha256"]:
-            raise ValueError(f"{run / CONNECTION_FILE} was altered after the training")
-    except (OSError, KeyError, ValueError) as error:
-        raise ValueError(
-            f"{run} does not hold a finished connection model ({error}); train it to its end."
-        ) from error
-    return card

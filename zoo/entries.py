@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from mc_keras.zoo.recipes import RECIPES
+
 ROLES = ("start", "end")
 METRICS = ("train_accuracy", "train_loss", "test_accuracy", "test_loss")
 CONNECTION_METRICS = (
@@ -107,7 +109,20 @@ class Entry(_OfOneRecipe):
     @property
     def made_by(self) -> tuple[str, ...]:
         """Commands that make its like again, in a zoo folder FOLDER."""
-        return (f"mc-zoo train {self.recipe} --zoo=FOLDER",)
+        if self.trained_by:
+            return (f"{self.trained_by} --zoo=FOLDER",)
+        runs = " ".join(f"--{role}=runs/{self.recipe}/seed{self.seeds[role]}" for role in ROLES)
+        return (*(self.commands[role] for role in ROLES), f"mc-zoo add {runs} --zoo=FOLDER")
+
+    @property
+    def trained_by(self) -> str | None:
+        """The `mc-zoo train`, but for its folder, that makes both ends; `None` if none does."""
+        recipe = RECIPES.get(self.recipe)
+        if recipe is None or tuple(self.seeds[role] for role in ROLES) != recipe.seeds:
+            return None
+        epochs = self.training.get("epochs", recipe.epochs)
+        own = f" --epochs={epochs}" if epochs != recipe.epochs else ""
+        return f"mc-zoo train {self.recipe}{own}"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -111,7 +111,7 @@ def load_manifest(folder: str | os.PathLike[str] | None = None) -> Manifest:
     file = pathlib.Path(ZOO_FOLDER if folder is None else folder) / FILE_NAME
     try:
         contents = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"Cannot read the zoo's manifest {file}: {error}.") from error
     try:
         return Manifest(**checked_fields(contents))
@@ -137,6 +137,9 @@ def put_entry(zoo: str | os.PathLike[str], entry: AnyEntry) -> None:
     """Adds an entry to the manifest of a zoo folder, or replaces the one of that name.
 
     The manifest is made if there is none. Processes that add entries at once wait for each other.
+    Put an entry before its folder moves to its place: when the process is killed in between, the
+    same call goes through again, as `check_place` knows the entry. The other way round, it would
+    find a folder that is no entry's.
 
     Raises:
         OSError: If the folder cannot be written.

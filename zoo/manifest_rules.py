@@ -18,6 +18,8 @@ from mc_keras.zoo.entries import (
 
 SCHEMA_VERSION = 1
 
+LARGEST_SIDE = 100_000  # of images, and of classes: a network of more is a mistake, and no memory's
+
 
 def checked_fields(contents: Any) -> dict[str, Any]:
     """The fields of a manifest that was read from JSON, with its entries by section and name.
@@ -59,8 +61,8 @@ _WEIGHTS_FILE = checks.record(
 _ARCHITECTURE = checks.record(
     {
         "builder": checks.name,
-        "input_shape": checks.list_of(checks.positive),
-        "num_classes": checks.positive,
+        "input_shape": checks.list_of(checks.up_to(LARGEST_SIDE)),
+        "num_classes": checks.up_to(LARGEST_SIDE),
         "config": checks.mapping_of(checks.anything),
     }
 )

@@ -81,7 +81,7 @@ def add(
             notes=entry.notes if notes is None else notes,
         )
         (folder / CARD_NAME).write_text(card_text(entry), encoding="utf-8")
-    put_entry(zoo, entry)
+        put_entry(zoo, entry)
     return entry
 
 

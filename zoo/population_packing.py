@@ -52,7 +52,7 @@ def add_population(
         record = WeightsFile(f"{name}/{file.name}", file.stat().st_size, sha256_of_file(file))
         entry = _entry(name, header, record, before.get(name), description)
         (folder / CARD_NAME).write_text(population_card_text(entry), encoding="utf-8")
-    put_entry(zoo, entry)
+        put_entry(zoo, entry)
     return entry
 
 

@@ -9,28 +9,62 @@ import keras
 import numpy as np
 
 from mc_keras.storage import sha256_of_file
-from mc_keras.zoo import training
-from mc_keras.zoo.entries import Architecture
+from mc_keras.zoo import checks, training
+from mc_keras.zoo.entries import METRICS, Architecture
 from mc_keras.zoo.pairs import read_weights
+
+_WITH_DIGEST = checks.having({"weights": checks.having({"sha256": checks.digest})})
+_CARD = checks.having(
+    {
+        "recipe": checks.having(
+            {
+                "name": checks.text,
+                "dataset": checks.text,
+                "architecture": checks.text,
+                "config": checks.mapping_of(checks.anything),
+            }
+        ),
+        "seed": checks.natural,
+        "command": checks.text,
+        "created": checks.day,
+        "versions": checks.mapping_of(checks.text),
+        "metrics": checks.having(dict.fromkeys(METRICS, checks.number)),
+    }
+)
 
 
 def read_run(folder: str | os.PathLike[str]) -> dict[str, Any]:
     """The card of a finished run, and as `file` its weights.
 
     Raises:
-        ValueError: If the run is not finished, or its weights were altered.
+        ValueError: If the run is not finished, its weights were altered, or something in its card
+            is missing or of the wrong kind.
     """
-    folder = pathlib.Path(folder)
+    file = pathlib.Path(folder) / training.WEIGHTS_FILE
+    return {**read_card(file, _CARD, "a finished run of mc-train"), "file": file}
+
+
+def read_card(file: pathlib.Path, rule: checks.Rule, kind: str) -> dict[str, Any]:
+    """The card beside a file of trained weights.
+
+    Args:
+        file: The weights.
+        rule: What must hold of the card, besides that it has the digest of the weights.
+        kind: What the folder should hold, for error messages.
+
+    Raises:
+        ValueError: If there is no card, it breaks the rule, or the file was altered.
+    """
     try:
-        card = json.loads((folder / training.CARD_FILE).read_text(encoding="utf-8"))
-        file = folder / training.WEIGHTS_FILE
+        text = (file.parent / training.CARD_FILE).read_text(encoding="utf-8")
+        card = _WITH_DIGEST(training.CARD_FILE, rule(training.CARD_FILE, json.loads(text)))
         if sha256_of_file(file) != card["weights"]["sha256"]:
             raise ValueError(f"{file} was altered after the training: its sha256 is not the card's")
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, ValueError, RecursionError, checks.Invalid) as error:
         raise ValueError(
-            f"{folder} does not hold a finished run of mc-train ({error}); train it to its end."
+            f"{file.parent} does not hold {kind} ({error}); train it to its end."
         ) from error
-    return {**card, "file": file}
+    return card
 
 
 def load_run(
@@ -79,5 +113,5 @@ def finished_runs(folder: str | os.PathLike[str], recipe: str) -> dict[int, path
 def _is_of_connection(card: pathlib.Path) -> bool:
     try:
         return "connection" in json.loads(card.read_text(encoding="utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError, TypeError):
         return False  # no card at all: the error is that of a run

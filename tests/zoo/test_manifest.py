@@ -4,8 +4,10 @@ import json
 
 import pytest
 
+from mc_keras.storage import sha256_of_file
 from mc_keras.zoo import manifest
 from mc_keras.zoo.card import card_of
+from tests.golden import NOT_SHIPPED
 
 
 @pytest.fixture
@@ -46,6 +48,13 @@ def test_shipped_entries_have_their_files_and_their_card_in_a_folder_of_their_na
         assert {file.path.split("/")[0] for file in entry.files.values()} == {name}
         card = (manifest.ZOO_FOLDER / name / manifest.CARD_NAME).read_text(encoding="utf-8")
         assert card == card_of(entry)
+
+
+def test_shipped_entries_have_their_files_as_the_manifest_says():
+    shipped = [e for name, e in manifest.load_manifest().all().items() if name not in NOT_SHIPPED]
+    for file in (file for entry in shipped for file in entry.files.values()):
+        assert (manifest.ZOO_FOLDER / file.path).is_file(), file.path
+        assert sha256_of_file(manifest.ZOO_FOLDER / file.path) == file.sha256, file.path
 
 
 def test_put_entry_leaves_everything_else(tmp_path, contents, make_entry, make_population):
@@ -102,9 +111,14 @@ def test_info_of_unknown_entry():
 def test_missing_and_broken_file(tmp_path):
     with pytest.raises(ValueError, match="Cannot read the zoo's manifest"):
         manifest.load_manifest(tmp_path)
-    (tmp_path / manifest.FILE_NAME).write_bytes(b'{"schema_version": 1, "ent')
-    with pytest.raises(ValueError, match="Cannot read the zoo's manifest"):
-        manifest.load_manifest(tmp_path)
+    for broken in (
+        '{"schema_version": 1, "ent',
+        "[" * 100_000,
+        '{"base_urls": 1%s}' % (5000 * "0"),
+    ):
+        (tmp_path / manifest.FILE_NAME).write_text(broken)
+        with pytest.raises(ValueError, match="Cannot read the zoo's manifest"):
+            manifest.load_manifest(tmp_path)
 
 
 def test_newer_schema_is_told_apart_from_a_broken_one(tmp_path):
@@ -125,6 +139,10 @@ def test_newer_schema_is_told_apart_from_a_broken_one(tmp_path):
         ("files/end/size", True, "integer >= 0"),
         ("files/middle", {}, "unknown key 'middle'"),
         ("metrics/start/test_loss", "low", "must be a number"),
+        ("metrics/start/test_loss", 10**400, "must be a finite number"),
+        ("metrics/start/test_loss", float("nan"), "must be a finite number"),
+        ("architecture/num_classes", 10**12, "integer <= 100000"),
+        ("architecture/input_shape", [8, 10**12, 1], r"\[1\] must be an integer <= 100000"),
         ("license", " ", "not empty"),
         ("created", "31.1.2026", "a day such as"),
         ("architecture/input_shape", "8x8", "must be a list"),

@@ -1,5 +1,6 @@
 """Folders of finished trainings."""
 
+import json
 import shutil
 
 import numpy as np
@@ -40,3 +41,29 @@ def test_altered_weights_are_refused(runs, tmp_path):
 def test_another_recipe_is_refused(runs):
     with pytest.raises(ValueError, match="of the recipe 'tiny_digits', not of 'fc_digits'"):
         load_run(runs[0], "fc_digits", load_data("digits").train)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda card: card.pop("seed"), "card.json has no 'seed'"),
+        (lambda card: card.pop("weights"), "card.json has no 'weights'"),
+        (lambda card: card["recipe"].pop("config"), r"card.json\['recipe'\] has no 'config'"),
+        (lambda card: card.update(seed="0"), "must be an integer >= 0, found '0'"),
+    ],
+)
+def test_card_that_lacks_something_is_refused(runs, tmp_path, change, message):
+    folder = shutil.copytree(runs[0], tmp_path / "run")
+    card = json.loads((folder / "card.json").read_text())
+    change(card)
+    (folder / "card.json").write_text(json.dumps(card))
+    with pytest.raises(ValueError, match=f"not hold a finished run of mc-train .*{message}"):
+        read_run(folder)
+
+
+@pytest.mark.parametrize("text", ["", "5", "[]", "[" * 100_000])
+def test_card_that_is_none_is_refused(runs, tmp_path, text):
+    folder = shutil.copytree(runs[0], tmp_path / "tiny_digits" / "run")
+    (folder / "card.json").write_text(text)
+    with pytest.raises(ValueError, match="not hold a finished run of mc-train"):
+        finished_runs(tmp_path, "tiny_digits")
