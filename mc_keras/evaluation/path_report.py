@@ -7,12 +7,16 @@ import numpy as np
 
 from mc_keras.evaluation.report import (
     Report,
+    damage_told,
+    field_of,
     fields_of,
+    number_from_json,
     numbers_from_json,
     numbers_to_json,
     read_record,
+    write_record,
 )
-from mc_keras.storage import PathLike, write_json
+from mc_keras.storage import PathLike
 
 FORMAT = "mc_keras.path_report"
 FORMAT_VERSION = 1
@@ -135,7 +139,7 @@ class PathReport(Report):
         return "\n".join(lines)
 
     def save(self, file: PathLike) -> None:
-        """Write the report as JSON, atomically.
+        """Write the report as JSON, atomically, with a digest by which `load` knows it again.
 
         JSON has no numbers for values that are not finite: they are written as the strings
         `"NaN"`, `"Infinity"` and `"-Infinity"`, and read back as numbers.
@@ -150,7 +154,7 @@ class PathReport(Report):
             "steps": numbers_to_json(self.steps),
             "chord": numbers_to_json(np.array([self.chord]))[0],
         }
-        write_json(file, record)
+        write_record(file, record)
 
     @classmethod
     def load(cls, file: PathLike) -> "PathReport":
@@ -158,13 +162,17 @@ class PathReport(Report):
 
         Raises:
             OSError: If the file cannot be read.
-            ValueError: If it is not a path report, or of a newer format.
+            ValueError: If it is not a path report, damaged, altered, or of a newer format.
         """
         record = read_record(file, FORMAT, FORMAT_VERSION)
-        return cls(
-            **fields_of(record),
-            t=numbers_from_json(record["t"]),
-            steps=numbers_from_json(record["steps"]),
-            chord=float(record["chord"]),
-            method=record["method"],
-        )
+        with damage_told(file):
+            t, steps = (numbers_from_json(record.get(name)) for name in ("t", "steps"))
+            if len(steps) != len(t) - 1:
+                raise ValueError(f"it has {len(t)} positions and {len(steps)} steps between them")
+            return cls(
+                **fields_of(record, t.shape),
+                t=t,
+                steps=steps,
+                chord=number_from_json(record.get("chord")),
+                method=field_of(record, "method", str),
+            )

@@ -2,18 +2,22 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from mc_keras.evaluation.report import (
     Report,
+    damage_told,
+    field_of,
     fields_of,
+    number_from_json,
     numbers_from_json,
     numbers_to_json,
     read_record,
+    write_record,
 )
-from mc_keras.storage import PathLike, write_json
+from mc_keras.storage import PathLike
 
 FORMAT = "mc_keras.plane_report"
 FORMAT_VERSION = 1
@@ -57,7 +61,9 @@ class PlaneReport(Report):
     projections: Mapping[str, Projection]
 
     def save(self, file: PathLike) -> None:
-        """Write the report as JSON, atomically; numbers that are not finite as strings.
+        """Write the report as JSON, atomically, with a digest by which `load` knows it again.
+
+        Numbers that are not finite are written as strings.
 
         Raises:
             OSError: If the file cannot be written.
@@ -72,7 +78,7 @@ class PlaneReport(Report):
                 for name, projection in self.projections.items()
             },
         }
-        write_json(file, record)
+        write_record(file, record)
 
     @classmethod
     def load(cls, file: PathLike) -> "PlaneReport":
@@ -80,16 +86,32 @@ class PlaneReport(Report):
 
         Raises:
             OSError: If the file cannot be read.
-            ValueError: If it is not a plane report, or of a newer format.
+            ValueError: If it is not a plane report, damaged, altered, or of a newer format.
         """
         record = read_record(file, FORMAT, FORMAT_VERSION)
-        return cls(
-            **fields_of(record),
-            x=numbers_from_json(record["x"]),
-            y=numbers_from_json(record["y"]),
-            points={name: (x, y) for name, (x, y) in record["points"].items()},
-            projections={
-                name: Projection(**{key: numbers_from_json(v) for key, v in arrays.items()})
-                for name, arrays in record["projections"].items()
-            },
-        )
+        with damage_told(file):
+            x, y = (numbers_from_json(record.get(name)) for name in ("x", "y"))
+            points = field_of(record, "points", dict)
+            projections = field_of(record, "projections", dict)
+            return cls(
+                **fields_of(record, (len(y), len(x))),
+                x=x,
+                y=y,
+                points={name: _point(point) for name, point in points.items()},
+                projections={name: _projection(arrays) for name, arrays in projections.items()},
+            )
+
+
+def _point(items: Any) -> tuple[float, float]:
+    if not (isinstance(items, list) and len(items) == 2):
+        raise ValueError(f"it has {items!r:.40} in the place of two coordinates")
+    return number_from_json(items[0]), number_from_json(items[1])
+
+
+def _projection(arrays: Any) -> Projection:
+    if not (isinstance(arrays, dict) and set(arrays) == set(Projection._fields)):
+        raise ValueError(f"it has {arrays!r:.40} in the place of a path seen in the plane")
+    projection = Projection(**{name: numbers_from_json(items) for name, items in arrays.items()})
+    if len({len(array) for array in projection}) > 1:
+        raise ValueError("it has a path that is seen at more positions than it has")
+    return projection

@@ -133,6 +133,8 @@ def test_saved_and_loaded_it_is_the_same(tmp_path):
     ("text", "message"),
     [
         ('{"format": "mc_keras.path_rep', "not a whole JSON file"),
+        ("[" * 100_000, "not a whole JSON file"),
+        ("[]", "is not a mc_keras.path_report file"),
         ('{"format": "other"}', "is not a mc_keras.path_report file"),
         ('{"format": "mc_keras.path_report", "format_version": 99}', "upgrade mc_keras"),
     ],
@@ -141,6 +143,60 @@ def test_other_files_are_refused(tmp_path, text, message):
     (tmp_path / "report.json").write_text(text)
     with pytest.raises(ValueError, match=message):
         PathReport.load(tmp_path / "report.json")
+
+
+def altered(file, change, *, digest):
+    """Change what a report's file holds; take its digest away as if it had never had one."""
+    record = json.loads(file.read_text())
+    if not digest:
+        del record["sha256"]
+    change(record)
+    file.write_text(json.dumps(record))
+
+
+def test_an_altered_report_is_refused(tmp_path):
+    file = tmp_path / "report.json"
+    path_report("arc", 0.1).save(file)
+    altered(file, lambda r: r["values"].update(test_accuracy=[1.0] * 21), digest=True)
+    with pytest.raises(ValueError, match="altered after it was written.*its contents do not match"):
+        PathReport.load(file)
+
+
+def test_a_report_of_before_digests_is_read(tmp_path):
+    file = tmp_path / "report.json"
+    report = path_report("arc", 0.1, nan_at=[2])
+    report.save(file)
+    altered(file, lambda r: None, digest=False)
+    np.testing.assert_array_equal(PathReport.load(file)["test_loss"], report["test_loss"])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda r: r.pop("format_version"), "no 'format_version', or one of another kind"),
+        (lambda r: r.pop("values"), "no 'values'"),
+        (lambda r: r.pop("metadata"), "no 'metadata'"),
+        (lambda r: r.update(metadata=None), "no 'metadata'"),
+        (lambda r: r.update(method=3), "no 'method'"),
+        (lambda r: r.update(splits="train"), "no 'splits'"),
+        (lambda r: r.update(lower_is_better={}), "no 'train_loss'"),
+        (lambda r: r.update(chord=[1.0]), r"\[1.0\] in the place of a number"),
+        (lambda r: r.update(chord=10**400), "too large"),
+        (lambda r: r["values"]["test_accuracy"].pop(), r"'test_accuracy' has values of shape \(20"),
+        (lambda r: r["values"].update(test_loss=[None] * 21), "None in the place of a number"),
+        (lambda r: r["values"].update(test_loss=[True] * 21), "True in the place of a number"),
+        (lambda r: r["values"].update(test_loss=["0.5"] * 21), "'0.5' in the place of a number"),
+        (lambda r: r["values"].update(test_loss={}), "{} in the place of a list of numbers"),
+        (lambda r: r["t"].pop(), "20 positions and 20 steps"),
+        (lambda r: r.pop("steps"), "None in the place of a list of numbers"),
+    ],
+)
+def test_what_is_no_whole_report_is_refused_in_a_sentence(tmp_path, change, message):
+    file = tmp_path / "report.json"
+    path_report("arc", 0.1).save(file)
+    altered(file, change, digest=False)
+    with pytest.raises(ValueError, match=f"report.json is not a whole report: .*{message}"):
+        PathReport.load(file)
 
 
 def test_the_table_shows_accuracies_in_per_cent():
