@@ -45,12 +45,7 @@ def atomic_write(file: PathLike) -> Iterator[pathlib.Path]:
     """
     file = pathlib.Path(file)
     with _explained(file):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(
-            prefix=f".{file.name}.", suffix="".join(file.suffixes), dir=file.parent
-        )
-        os.close(descriptor)
-        temporary = pathlib.Path(name)
+        temporary = _temporary_beside(file)
         try:
             yield temporary
             with open(temporary, "rb") as handle:
@@ -223,3 +218,20 @@ def _digest_of_first(handle: Any, size: int) -> bytes:
         digest.update(block)
         size -= len(block)
     return digest.hexdigest().encode()
+
+
+def _temporary_beside(file: pathlib.Path) -> pathlib.Path:
+    """A new empty file in the folder of another one, which is made if it is not there."""
+    suffix = "".join(file.suffixes)
+    for last in (False, False, True):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            descriptor, name = tempfile.mkstemp(suffix, f".{file.name}.", file.parent)
+        except FileNotFoundError:
+            # Another process, which found the folder empty, removed it in between.
+            if last:
+                raise
+        else:
+            break
+    os.close(descriptor)
+    return pathlib.Path(name)

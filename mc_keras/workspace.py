@@ -122,12 +122,14 @@ class Workspace:
         """File that holds how far an evaluation or a construction is."""
         return self._folder / "unfinished" / f"{name}.checkpoint"
 
+    def remembers(self, method: str, *, keep_path: bool = False) -> bool:
+        """Whether there is anything that `forget` would remove."""
+        return any(file.exists() for file in self._files(method, keep_path=keep_path))
+
     def forget(self, method: str, *, keep_path: bool = False) -> None:
         """Remove what was kept of a method to go on, and its path unless that is to be kept."""
-        self.checkpoint(method).unlink(missing_ok=True)
-        self.checkpoint(f"{method}.connecting").unlink(missing_ok=True)
-        if not keep_path:
-            self.path_file(method).unlink(missing_ok=True)
+        for file in self._files(method, keep_path=keep_path):
+            file.unlink(missing_ok=True)
         for folder in ("paths", "unfinished"):
             with contextlib.suppress(OSError):  # it is not there, or other methods' files are in it
                 (self._folder / folder).rmdir()
@@ -135,6 +137,10 @@ class Workspace:
     def finish(self) -> None:
         """Remove what was kept of all methods to go on."""
         shutil.rmtree(self._folder / "unfinished", ignore_errors=True)
+
+    def _files(self, method: str, *, keep_path: bool) -> list[pathlib.Path]:
+        files = [self.checkpoint(method), self.checkpoint(f"{method}.connecting")]
+        return files if keep_path else [*files, self.path_file(method)]
 
 
 def _resumed(checkpoint: pathlib.Path, work: Callable[[pathlib.Path], Any]) -> Any:

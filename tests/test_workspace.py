@@ -56,7 +56,10 @@ def test_other_errors_are_not_taken_for_a_bad_checkpoint(workspace):
 def test_a_method_can_be_forgotten(workspace, tmp_path):
     for method in ("x", "y"):
         workspace.measure(method, workspace.path(method, Arc()), 3)
+    assert workspace.remembers("x", keep_path=True)
     workspace.forget("x", keep_path=True)
+    assert workspace.remembers("x")
+    assert not workspace.remembers("x", keep_path=True)
     assert workspace.path_file("x").exists()
     assert not workspace.checkpoint("x").exists()
     workspace.forget("x")

@@ -14,14 +14,15 @@ nobody waits for hours, table 2 is about the first training examples only, as is
 
     mc-reproduce --figure=5 --network=conv2fc1
 
-draws the error along layer-by-layer paths that were adjusted on --small and on all training
-examples, as figure5.png and figure5.json; its --rows are methods that take data.
+draws the error along layer-by-layer paths between the zoo's pair that were adjusted on --small and
+on all training examples, as figure5.png and figure5.json; its --rows are methods that take data.
 
     mc-reproduce --study=width --dataset=digits
     mc-reproduce --study=depth --sizes=1,2,3 --num_pairs=1
 
 trains pairs of fully connected networks of growing width, or depth, kept below --output_dir, and
-writes study.md, study.csv, study.json and study.png: the worst accuracies against the size.
+writes study.md, study.csv, study.json and study.png: the worst accuracies against the size. Sizes
+of earlier runs with the same settings stay in them.
 """
 
 import shlex
@@ -148,9 +149,25 @@ _VERBOSE = flags.DEFINE_integer(
     upper_bound=2,
 )
 
-# Flags that only a study, and only a table or a figure, has a use for.
-_OF_STUDIES = ("sizes", "num_pairs", "training_epochs")
-_OF_TABLES = ("network", "small", "pairs", "runs", "populations", "source")
+# Flags that each choice has no use for, and why.
+_WITHOUT_USE = {
+    "study": (
+        ("network", "small", "pairs", "runs", "populations", "source"),
+        "a study trains networks of its own, the tables and the figure are about those of the zoo",
+    ),
+    "table": (
+        ("sizes", "num_pairs", "training_epochs", "small"),
+        "a table is about networks that are there, and has no small training set",
+    ),
+    "figure": (
+        (
+            *("sizes", "num_pairs", "training_epochs", "pairs", "runs", "populations"),
+            *("fit_examples", "train_examples", "epochs", "keep_paths"),
+        ),
+        "the figure is about the zoo's pair, and paths that are adjusted on --small and on all "
+        "training examples, and measured on the same",
+    ),
+}
 
 
 def main(argv: Sequence[str]) -> None:
@@ -235,7 +252,7 @@ def _compare_sizes() -> None:
     import mc_keras as mc
     from mc_keras import reproduction
     from mc_keras.reproduction.study_writing import study_markdown
-    from mc_keras.zoo.sized_pairs import one_layer_recipe, train_pairs, with_hidden
+    from mc_keras.zoo.sized_pairs import kept_pairs, one_layer_recipe, train_pairs, with_hidden
 
     sizes = _sizes()
     study = reproduction.STUDIES[_STUDY.value]._replace(dataset=_DATASET.value or "digits")
@@ -243,11 +260,20 @@ def _compare_sizes() -> None:
     recipe = one_layer_recipe(study.dataset, epochs=_TRAINING_EPOCHS.value)
     data = mc.zoo.load_data(study.dataset, data_dir=_DATA_DIR.value)
     rows = reproduction.METHODS if _ROWS.value is None else _ROWS.value
+    num_pairs = _NUM_PAIRS.value or (3 if study.dataset == "digits" else 1)
+
+    def kept_networks(size: int) -> "Pairs | None":
+        return kept_pairs(
+            with_hidden(recipe, study.hidden(size)),
+            num_pairs,
+            f"{folder}/networks",
+            first_seed=_SEED.value,
+        )
 
     def networks(size: int) -> "Pairs":
         pairs = train_pairs(
             with_hidden(recipe, study.hidden(size)),
-            _NUM_PAIRS.value or (3 if study.dataset == "digits" else 1),
+            num_pairs,
             f"{folder}/networks",
             first_seed=_SEED.value,
             data_dir=_DATA_DIR.value,
@@ -266,6 +292,7 @@ def _compare_sizes() -> None:
         networks,
         data,
         folder,
+        kept_networks=kept_networks,
         sizes=sizes,
         rows=rows,
         chains=reproduction.chains_between(recipe, _EPOCHS.value),
@@ -303,12 +330,11 @@ def _check_flags() -> None:
             "Choose one of --table=1, --table=2, --figure=5, --study=width and --study=depth; "
             f"received {' and '.join(chosen) or 'none of them'}."
         )
-    others = _OF_TABLES if _STUDY.value is not None else _OF_STUDIES
-    misplaced = [f"--{name}" for name in others if flags.FLAGS[name].present]
+    without_use, reason = _WITHOUT_USE[chosen[0].strip("-").partition("=")[0]]
+    misplaced = [f"--{name}" for name in without_use if flags.FLAGS[name].present]
     if misplaced:
         raise ValueError(
-            f"{' and '.join(misplaced)} cannot be combined with {chosen[0]}: a study trains "
-            "networks of its own, the tables and the figure are about those of the zoo. Leave out "
+            f"{' and '.join(misplaced)} cannot be combined with {chosen[0]}: {reason}. Leave out "
             "one of them."
         )
     if _ROWS.value == []:

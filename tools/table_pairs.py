@@ -1,5 +1,6 @@
 """The pairs of networks that a table is about: the zoo's, and further trained ones."""
 
+import pathlib
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -45,7 +46,8 @@ def pairs_of(table: "Table", data: "DataSet", sources: Sources, *, verbose: int 
         out of `runs` and `populations`.
 
     Raises:
-        ValueError: If there are none, or some are of another recipe, unfinished or altered.
+        ValueError: If there are none, some are of another recipe, unfinished or altered, or two
+            have the same name.
     """
     import mc_keras as mc
     from mc_keras.zoo.manifest import manifest_of
@@ -56,9 +58,17 @@ def pairs_of(table: "Table", data: "DataSet", sources: Sources, *, verbose: int 
         pair = mc.zoo.load_pair(table.pair, sources.zoo, verbose=verbose)
         pairs[table.pair] = (pair.start, pair.end)
         taken = set(pair.info.seeds.values())
-    pairs |= _of_runs(table, data, sources, taken)
+    found = _of_runs(table, data, sources, taken)
     for text in sources.populations:
-        pairs |= _of_population(text, table, taken, verbose=verbose)
+        found += _of_population(text, table, taken, verbose=verbose)
+    came_from: dict[str, str] = {}
+    for name, source, networks in found:
+        if name in pairs:
+            raise ValueError(
+                f"Two pairs are called {name}, that of {came_from[name]} and that of {source}; "
+                "name one of them."
+            )
+        pairs[name], came_from[name] = networks, source
     if not pairs:
         raise ValueError(
             f"The zoo has no pair {table.pair!r}, and none of --pairs, --runs and --populations "
@@ -68,31 +78,64 @@ def pairs_of(table: "Table", data: "DataSet", sources: Sources, *, verbose: int 
     return pairs
 
 
-def _of_runs(table: "Table", data: "DataSet", sources: Sources, taken: set[int]) -> "Pairs":
-    from mc_keras.zoo.runs import finished_runs, load_run, read_run
+class _Found(NamedTuple):
+    """A pair, and where it was found.
 
-    folders = []
-    for words in sources.folders:
-        start, colon, end = words.partition(":")
-        if not (start and colon and end):
-            raise ValueError(f"A pair is two folders, DIR_A:DIR_B, received {words!r}.")
-        folders.append((start, end))
+    Attributes:
+        name: By its seeds.
+        source: As the user named it.
+        networks: Start and end.
+    """
+
+    name: str
+    source: str
+    networks: "tuple[keras.Model, keras.Model]"
+
+
+def _of_runs(table: "Table", data: "DataSet", sources: Sources, taken: set[int]) -> list[_Found]:
+    from mc_keras.zoo.runs import load_run, read_run
+
+    folders = [_two_folders(words) for words in sources.folders]
     if sources.runs is not None:
-        runs = finished_runs(sources.runs, table.pair)
-        rest = [runs[seed] for seed in runs if seed not in taken]
-        folders += zip(rest[::2], rest[1::2], strict=False)
-        _tell_of_odd(rest)
-    pairs = {}
+        folders += _paired(sources.runs, table.pair, taken)
+    pairs = []
     for start, end in folders:
-        seeds = "-".join(str(read_run(folder)["seed"]) for folder in (start, end))
-        pairs[f"seeds{seeds}"] = (
+        name = "seeds" + "-".join(str(read_run(folder)["seed"]) for folder in (start, end))
+        networks = (
             load_run(start, table.pair, data.train),
             load_run(end, table.pair, data.train),
         )
+        pairs.append(_Found(name, f"{start}:{end}", networks))
     return pairs
 
 
-def _of_population(text: str, table: "Table", taken: set[int], *, verbose: int) -> "Pairs":
+def _two_folders(words: str) -> tuple[str, str]:
+    start, colon, end = words.partition(":")
+    if not (start and colon and end):
+        raise ValueError(f"A pair is two folders, DIR_A:DIR_B, received {words!r}.")
+    if pathlib.Path(start).resolve() == pathlib.Path(end).resolve():
+        raise ValueError(
+            f"A pair is two networks, --pairs={words} names one twice; name the folder of another."
+        )
+    return start, end
+
+
+def _paired(runs: str, recipe: str, taken: set[int]) -> list[tuple[str, str]]:
+    """Folders of the runs of a recipe, two and two, but for the seeds that are taken."""
+    from mc_keras.zoo.runs import finished_runs
+
+    found = finished_runs(runs, recipe)
+    if not found:
+        raise ValueError(
+            f"--runs={runs} has no finished run of {recipe!r}, which mc-train writes to "
+            f"{pathlib.Path(runs) / recipe / 'seed0'} and so on; name the folder above {recipe}."
+        )
+    rest = [str(folder) for seed, folder in found.items() if seed not in taken]
+    _tell_of_left_out(rest, runs)
+    return list(zip(rest[::2], rest[1::2], strict=False))
+
+
+def _of_population(text: str, table: "Table", taken: set[int], *, verbose: int) -> list[_Found]:
     from mc_keras.zoo.populations import check_recipe, read_population
 
     file = population_file(text, verbose=verbose)
@@ -105,16 +148,18 @@ def _of_population(text: str, table: "Table", taken: set[int], *, verbose: int) 
     check_recipe(text, info, table.pair)
     by_seed = dict(zip(info["seeds"], networks, strict=True))
     rest = [seed for seed in by_seed if seed not in taken]
-    _tell_of_odd([f"seed {seed} of {text}" for seed in rest])
-    return {
-        f"seeds{a}-{b}": (by_seed[a], by_seed[b])
+    _tell_of_left_out([f"seed {seed} of {text}" for seed in rest], text)
+    return [
+        _Found(f"seeds{a}-{b}", text, (by_seed[a], by_seed[b]))
         for a, b in zip(rest[::2], rest[1::2], strict=False)
-    }
+    ]
 
 
-def _tell_of_odd(networks: Sequence[object]) -> None:
+def _tell_of_left_out(networks: Sequence[str], source: str) -> None:
     if len(networks) % 2:
         print(
             f"Left out: {networks[-1]}; there is no further network to pair it with.",
             file=sys.stderr,
         )
+    if not networks:
+        print(f"Left out: {source}; the zoo's pair has all of its seeds.", file=sys.stderr)

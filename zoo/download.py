@@ -18,10 +18,10 @@ import pathlib
 import urllib.request
 from collections.abc import Sequence
 
+from mc_keras.locks import locked
 from mc_keras.progress import ProgressBar
 from mc_keras.storage import sha256_of_file
 from mc_keras.zoo.entries import AnyEntry, WeightsFile
-from mc_keras.zoo.locks import locked
 from mc_keras.zoo.manifest import ZOO_FOLDER
 from mc_keras.zoo.transfer import AbsentError, TransferError, UnavailableError, download
 

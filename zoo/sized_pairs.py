@@ -1,6 +1,7 @@
 """Pairs of fully connected networks with hidden layers that no recipe of the zoo has."""
 
 import dataclasses
+import json
 import os
 import pathlib
 from collections.abc import Sequence
@@ -8,8 +9,10 @@ from collections.abc import Sequence
 import keras
 
 from mc_keras.zoo.population_training import train_population
-from mc_keras.zoo.populations import read_population
+from mc_keras.zoo.populations import read_header, read_population
 from mc_keras.zoo.recipes import Recipe, get_recipe
+
+Pairs = dict[str, tuple[keras.Model, keras.Model]]
 
 _ONE_LAYER = {"digits": "fc1_digits", "mnist": "fc_mnist", "cifar10": "fc_cifar10"}
 
@@ -51,11 +54,12 @@ def train_pairs(
     first_seed: int = 0,
     data_dir: str | os.PathLike[str] | None = None,
     verbose: int = 1,
-) -> dict[str, tuple[keras.Model, keras.Model]]:
-    """Train pairs of networks of a recipe at once, from seeds that follow each other.
+) -> Pairs:
+    """Train pairs of networks of a recipe, from seeds that follow each other.
 
-    They are kept in `directory/<recipe>/<first>-<last>.networks`: what is finished is not trained
-    again, what was interrupted goes on after its last whole epoch.
+    They are trained at once, and kept in `directory/<recipe>/<first>-<last>.networks`. Networks
+    that are in some file there are not trained again; what was interrupted goes on after its last
+    whole epoch.
 
     Args:
         recipe: Of a fully connected network.
@@ -69,14 +73,63 @@ def train_pairs(
         Name of the pair, such as `"seeds0-1"`, to its start and end.
 
     Raises:
-        ValueError: If the file holds other networks, or the training diverged.
-        OSError: If the file cannot be written, or another process is training it.
+        ValueError: If a file holds other networks or is damaged, or the training diverged.
+        OSError: If a file cannot be written, or another process is training it.
     """
     seeds = range(first_seed, first_seed + 2 * num_pairs)
-    file = pathlib.Path(directory) / recipe.name / f"{seeds[0]}-{seeds[-1]}.networks"
-    train_population(recipe, seeds, file, data_dir=data_dir, verbose=verbose)
-    networks = read_population(file).networks
-    return {
-        f"seeds{seeds[i]}-{seeds[i + 1]}": (networks[i], networks[i + 1])
-        for i in range(0, len(seeds), 2)
-    }
+    folder = pathlib.Path(directory) / recipe.name
+    kept = _networks(recipe, folder, seeds)
+    for missing in _runs_of([seed for seed in seeds if seed not in kept]):
+        file = folder / f"{missing[0]}-{missing[-1]}.networks"
+        train_population(recipe, missing, file, data_dir=data_dir, verbose=verbose)
+        kept |= zip(missing, read_population(file).networks, strict=True)
+    return _pairs(kept, seeds)
+
+
+def kept_pairs(
+    recipe: Recipe,
+    num_pairs: int,
+    directory: str | os.PathLike[str],
+    *,
+    first_seed: int = 0,
+) -> Pairs | None:
+    """The pairs that `train_pairs` would give without training; `None` if it would have to train.
+
+    Args:
+        recipe: Of a fully connected network.
+        num_pairs: How many pairs.
+        directory: Where networks are kept.
+        first_seed: The first pair has this seed and the next.
+    """
+    seeds = range(first_seed, first_seed + 2 * num_pairs)
+    try:
+        kept = _networks(recipe, pathlib.Path(directory) / recipe.name, seeds)
+    except ValueError:
+        return None  # a damaged file, which only those who need its networks must know of
+    return _pairs(kept, seeds) if len(kept) == len(seeds) else None
+
+
+def _networks(recipe: Recipe, folder: pathlib.Path, seeds: range) -> dict[int, keras.Model]:
+    """Seed to network of those that are in files of the recipe."""
+    wanted = json.loads(json.dumps(recipe.describe()))
+    found: dict[int, keras.Model] = {}
+    for file in sorted(folder.glob("*.networks")):
+        header = read_header(file)
+        if header["recipe"] == wanted and set(header["seeds"]) & set(seeds):
+            found = dict(zip(header["seeds"], read_population(file).networks, strict=True)) | found
+    return {seed: found[seed] for seed in seeds if seed in found}
+
+
+def _runs_of(seeds: Sequence[int]) -> list[list[int]]:
+    """Seeds that follow each other, for the name of a file to tell them."""
+    runs: list[list[int]] = []
+    for seed in seeds:
+        if runs and runs[-1][-1] == seed - 1:
+            runs[-1].append(seed)
+        else:
+            runs.append([seed])
+    return runs
+
+
+def _pairs(networks: dict[int, keras.Model], seeds: range) -> Pairs:
+    return {f"seeds{a}-{a + 1}": (networks[a], networks[a + 1]) for a in seeds[::2]}

@@ -6,19 +6,26 @@ from typing import Any
 
 import keras
 
+from mc_keras.locks import locked
+from mc_keras.reproduction.measurement import Measurement
 from mc_keras.reproduction.reproduce import reproduce
+from mc_keras.reproduction.result import Reproduction
 from mc_keras.reproduction.rows import connector_of
 from mc_keras.reproduction.study import METHODS, Study, StudyResult
 from mc_keras.reproduction.study_writing import write_study
+from mc_keras.reproduction.writing import LOCK, TABLE
 from mc_keras.storage import PathLike
+
+Pairs = Mapping[str, tuple[keras.Model, keras.Model]]
 
 
 def compare_sizes(
     study: Study,
-    networks: Callable[[int], Mapping[str, tuple[keras.Model, keras.Model]]],
+    networks: Callable[[int], Pairs],
     data: Any,
     folder: PathLike,
     *,
+    kept_networks: Callable[[int], Pairs | None] | None = None,
     sizes: Sequence[int] | None = None,
     rows: Sequence[str] = METHODS,
     **settings: Any,
@@ -27,13 +34,16 @@ def compare_sizes(
 
     Into the folder go `study.md`, `study.csv`, `study.json` and `study.png`, anew after each size,
     and below `<size>` all that `reproduce` writes for it: rows that are done are kept in the same
-    way. Rows that do not apply to networks of a size are left out of it.
+    way. Sizes of earlier runs are written with them if all is as it would be now. Rows that do not
+    apply to networks of a size are left out of it.
 
     Args:
         study: What grows.
         networks: Gives the pairs of a size, by name: their start and end.
         data: Splits `"train"` and `"test"`.
         folder: Where to write.
+        kept_networks: The same for a size of an earlier run, without training them; `None` if there
+            are none. If not given, `networks` gives those of `sizes`, and other sizes are left out.
         sizes: Instead of the study's own.
         rows: Names of methods. The end points are always measured.
         **settings: As for `reproduce`: `chains`, `num_points`, `train_examples`,
@@ -55,10 +65,39 @@ def compare_sizes(
     for row in rows:
         connector_of(row)
     folder = pathlib.Path(folder)
-    results = {}
+
+    def earlier(size: int) -> Reproduction | None:
+        if kept_networks is not None:
+            pairs = kept_networks(size)
+        else:
+            pairs = networks(size) if size in sizes else None
+        if pairs is None:
+            return None
+        return Measurement(
+            study.table(size, rows), pairs, data, folder / str(size), **settings
+        ).kept()
+
+    results: dict[int, Reproduction] = {}
     for size in sizes:
         results[size] = reproduce(
             study.table(size, rows), networks(size), data, folder / str(size), **settings
         )
-        write_study(folder, StudyResult(study, results))
-    return StudyResult(study, results)
+        with locked(folder / LOCK, f"writes the study {study.folder}"):
+            done = {**_kept(folder, earlier, results), **results}
+            studied = StudyResult(study, dict(sorted(done.items())))
+            write_study(folder, studied)
+    return studied
+
+
+def _kept(
+    folder: pathlib.Path,
+    earlier: Callable[[int], Reproduction | None],
+    results: Mapping[int, Reproduction],
+) -> dict[int, Reproduction]:
+    """What earlier runs, and other processes, measured of the sizes that are not in `results`."""
+    sizes = {
+        int(file.parent.name) for file in folder.glob(f"*/{TABLE}") if file.parent.name.isdecimal()
+    }
+    kept = {size: earlier(size) for size in sizes - set(results)}
+    # The end points are measured in the same way whatever the settings are.
+    return {size: result for size, result in kept.items() if result and len(result.rows) > 1}

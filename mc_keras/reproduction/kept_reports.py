@@ -1,15 +1,23 @@
 """Reports that are made once, and taken again where they would be the same."""
 
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
 
 from mc_keras.connectors import Connector
 from mc_keras.evaluation import PathReport
+from mc_keras.locks import locked
 from mc_keras.progress import ProgressBar
 from mc_keras.reproduction.published import ENDS
 from mc_keras.reproduction.result import SPLITS, seconds_of, worst_of
 from mc_keras.reproduction.rows import exists
+from mc_keras.reproduction.writing import LOCK
 from mc_keras.workspace import Workspace
+
+_ACCURACIES = [f"{split}_accuracy" for split in SPLITS]
+_LOSSES = [f"{split}_loss" for split in SPLITS]
 
 
 class KeptReports:
@@ -20,7 +28,7 @@ class KeptReports:
         workspace: Makes and measures paths.
         connector_of: Gives the connector of a row.
         num_points: Positions at which a path is measured, besides its knots.
-        bar: Is told which row is worked on, and what comes of it.
+        command: What the reports that are made here say they were made by.
     """
 
     def __init__(
@@ -29,13 +37,13 @@ class KeptReports:
         workspace: Workspace,
         connector_of: Callable[[str], Connector],
         num_points: int,
-        bar: ProgressBar,
+        command: str | None = None,
     ):
         self._folder = folder
         self._workspace = workspace
         self._connector_of = connector_of
         self._num_points = num_points
-        self._bar = bar
+        self._command = command
         self._measured_on = workspace.measured_on
 
     def others(self, wanted: list[str]) -> list[str]:
@@ -49,38 +57,64 @@ class KeptReports:
             report = PathReport.load(self._file(row))
         except (OSError, ValueError):
             return None
-        provenance = report.metadata["provenance"]
-        same = (
-            self._workspace.made_by(self._connector_of(row), provenance)
-            and report.metadata["evaluation"]["data"] == self._measured_on
-            and report.metadata.get("num_points") == self._points(row)
-        )
-        return report if same else None
+        return report if self._is_of(row, report) else None
 
-    def get(self, row: str) -> PathReport:
-        """The report of an earlier run, or a new one: what it says is told as soon as it is there.
+    def get(self, row: str, bar: ProgressBar, *, keep_path: bool = False) -> PathReport:
+        """The report of an earlier run, or a new one.
 
-        A path whose search was killed is gone on with.
+        A path whose search was killed is gone on with. Of two processes that want the same report
+        one makes it, the other waits and takes it.
+
+        Args:
+            row: Name of the row.
+            bar: Is told that the row is worked on, and what is measured as soon as it is.
+            keep_path: Whether the file of a path that is made stays.
         """
-        name = f"{row} ({self._folder.name})"
-        self._bar.doing(name)
+        bar.doing(f"{row} ({self._folder.name})")
         report = self.load(row)
-        if report is None:
-            report = self._make(row)
-            worst = ", ".join(f"{split} {worst_of(report, split):.2f} %" for split in SPLITS)
-            self._bar.say(f"{name}: worst accuracy {worst}, {seconds_of(report):.0f} s")
-        self._bar.add(1)
+        if report is None or self._workspace.remembers(row, keep_path=keep_path):
+            with locked(self._folder / f".{row}{LOCK}", f"makes {row} of {self._folder.name}"):
+                report = self.load(row)
+                if report is None:
+                    report = self._make(row, bar)
+                self._workspace.forget(row, keep_path=keep_path)
+        bar.add(1)
         return report
 
-    def _make(self, row: str) -> PathReport:
+    def _make(self, row: str, bar: ProgressBar) -> PathReport:
         path = self._workspace.path(row, self._connector_of(row))
         report = self._workspace.measure(row, path, self._points(row))
         report.metadata["num_points"] = self._points(row)
+        if self._command is not None:
+            report.metadata["command"] = self._command
         report.save(self._file(row))
+        worst = ", ".join(f"{split} {worst_of(report, split):.2f} %" for split in SPLITS)
+        bar.say(f"{row} ({self._folder.name}): worst accuracy {worst}, {seconds_of(report):.0f} s")
         return report
+
+    def _is_of(self, row: str, report: PathReport) -> bool:
+        """Whether a report is what would be made now, with all that is read from it later."""
+        metadata = report.metadata
+        provenance = _mapping(metadata, "provenance")
+        return (
+            self._workspace.made_by(self._connector_of(row), provenance)
+            and _mapping(metadata, "evaluation").get("data") == self._measured_on
+            and metadata.get("num_points") == self._points(row)
+            and all(isinstance(m.get("seconds"), float | int) for m in (metadata, provenance))
+            and isinstance(metadata.get("command", ""), str)
+            and set(SPLITS) <= set(_mapping(metadata, "examples"))
+            and set(report.names) >= {*_ACCURACIES, *_LOSSES}
+            and all(np.isfinite(v).all() for v in (report.t, *map(report.__getitem__, _ACCURACIES)))
+        )
 
     def _points(self, row: str) -> int:
         return 2 if row == ENDS else self._num_points
 
     def _file(self, row: str) -> pathlib.Path:
         return self._folder / f"{row}.json"
+
+
+def _mapping(record: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """What a record has there; nothing if that is of another kind, as in a damaged file."""
+    value = record.get(key)
+    return value if isinstance(value, dict) else {}

@@ -78,6 +78,11 @@ def _notes(result: Reproduction) -> list[str]:
     ]
     if differences:
         notes += ["", "What differs from the paper:", "", *differences]
-    if "command" in result.provenance:
-        notes += ["", f"Made by `{result.provenance['command']}`."]
-    return notes
+    return notes + made_by(result.commands)
+
+
+def made_by(commands: list[str]) -> list[str]:
+    """Lines that name the commands a table was made by; none if there are none."""
+    if len(commands) == 1:
+        return ["", f"Made by `{commands[0]}`."]
+    return ["", "Made by:", "", *(f"- `{command}`" for command in commands)] if commands else []

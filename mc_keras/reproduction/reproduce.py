@@ -1,27 +1,16 @@
 """`reproduce`: measures the rows of a table, keeping what is done."""
 
-import dataclasses
-import datetime
-import functools
-import pathlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import keras
 
-from mc_keras.evaluation import PathReport
-from mc_keras.evaluation.points import checked_splits
-from mc_keras.progress import ProgressBar
-from mc_keras.provenance import versions
 from mc_keras.reproduction.chains import AS_USUAL, Chains
-from mc_keras.reproduction.kept_reports import KeptReports
+from mc_keras.reproduction.measurement import Measurement
 from mc_keras.reproduction.published import Table
-from mc_keras.reproduction.result import SPLITS, Reproduction
-from mc_keras.reproduction.rows import chosen_rows, connector_of
-from mc_keras.reproduction.writing import write
+from mc_keras.reproduction.result import Reproduction
+from mc_keras.reproduction.rows import chosen_rows
 from mc_keras.storage import PathLike
-from mc_keras.weight_space import check_same_architecture
-from mc_keras.workspace import Workspace
 
 
 def reproduce(
@@ -46,7 +35,8 @@ def reproduce(
     paths as `curves_<pair>_<split>.png`, and, below `pairs/<pair>`, a report for each row. A report
     that is there is taken if it was made in the same way from the same networks and data, so rows
     come in any order, in one run or in several, and a run that was killed goes on where it was. The
-    table has all rows that are done.
+    table has all rows that are done. Several processes may write to one folder: each row is made by
+    one of them.
 
     Args:
         table: The table.
@@ -79,66 +69,18 @@ def reproduce(
     if not pairs:
         raise ValueError("There is nothing to measure: expected at least one pair of networks.")
     wanted = chosen_rows(table, rows, next(iter(pairs.values()))[0])
-    for start, end in pairs.values():
-        check_same_architecture(start, end)
-    splits = checked_splits(next(iter(pairs.values()))[0], data)
-    num_points = table.num_points if num_points is None else num_points
-    train_examples = table.train_examples if train_examples is None else train_examples
-    fit_examples = table.fit_examples if fit_examples is None else fit_examples
-    if min(n for n in (train_examples, fit_examples, 1) if n is not None) < 1:
-        raise ValueError(
-            "Paths are found with, and measured on, at least one example, received "
-            f"fit_examples={fit_examples}, train_examples={train_examples}."
-        )
-    if not set(SPLITS) <= set(splits):
-        raise ValueError(f"A table needs the splits 'train' and 'test', received {sorted(splits)}.")
-    splits = {split: splits[split] for split in SPLITS}
-    measured = {**splits, "train": tuple(array[:train_examples] for array in splits["train"])}
-    folder = pathlib.Path(folder)
-    bar = ProgressBar(table.name, len(pairs) * len(wanted), verbose=int(verbose == 1))
-    reports: dict[str, dict[str, PathReport]] = {}
-    made_of = {}
-    for pair, (start, end) in pairs.items():
-        workspace = Workspace(
-            folder / "pairs" / pair,
-            start,
-            end,
-            splits,
-            measured=measured,
-            seed=seed,
-            verbose=int(verbose == 2),
-        )
-        kept = KeptReports(
-            folder / "pairs" / pair,
-            workspace,
-            functools.partial(connector_of, chains=chains, fit_examples=fit_examples),
-            num_points,
-            bar,
-        )
-        for row in wanted:
-            reports.setdefault(row, {})[pair] = kept.get(row)
-            workspace.forget(row, keep_path=keep_paths)
-        for row in kept.others(wanted):
-            report = kept.load(row)
-            if report is not None:
-                reports.setdefault(row, {})[pair] = report
-        made_of[pair] = {role: workspace.origin[role] for role in ("start", "end")}
-    result = Reproduction(
+    measurement = Measurement(
         table,
-        # A row that some of the pairs lack would be a mean over other networks than its neighbours.
-        {row: by_pair for row, by_pair in reports.items() if len(by_pair) == len(pairs)},
-        {
-            **(about or {}),
-            "pairs": made_of,
-            "data": workspace.origin["data"],
-            "measured_on": {split: len(y) for split, (_, y) in measured.items()},
-            "fit_examples": fit_examples,
-            "num_points": num_points,
-            "chains": dataclasses.asdict(chains),
-            "seed": seed,
-            "versions": versions(),
-            "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        },
+        pairs,
+        data,
+        folder,
+        chains=chains,
+        num_points=num_points,
+        train_examples=train_examples,
+        fit_examples=fit_examples,
+        seed=seed,
+        keep_paths=keep_paths,
+        about=about,
+        verbose=verbose,
     )
-    write(folder, result)
-    return result
+    return measurement.make(wanted)

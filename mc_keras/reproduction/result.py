@@ -87,6 +87,20 @@ class Reproduction:
         here = sorted(rows, key=lambda row: -self.figure(row, split).mean)
         return here, sorted(rows, key=lambda row: -published[row])
 
+    @property
+    def commands(self) -> list[str]:
+        """Commands that the rows were made by, each once, in the order of the rows.
+
+        The last command stands for the reports of earlier versions, which tell none.
+        """
+        last = self.provenance.get("command")
+        told = (
+            report.metadata.get("command", last)
+            for row in self.rows
+            for report in self.reports[row].values()
+        )
+        return [command for command in dict.fromkeys(told) if command is not None]
+
 
 def worst_of(report: "PathReport", split: str) -> float:
     """Worst accuracy along a path, in per cent."""

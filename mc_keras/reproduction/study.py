@@ -86,6 +86,12 @@ class StudyResult:
         rows = dict.fromkeys(row for result in self.results.values() for row in result.rows)
         return [row for row in rows if row != ENDS] + [ENDS]
 
+    @property
+    def commands(self) -> list[str]:
+        """Commands that the sizes were made by, each once."""
+        of_each = (result.commands for result in self.results.values())
+        return list(dict.fromkeys(command for commands in of_each for command in commands))
+
     def figure(self, row: str, size: int, split: str) -> Figure | None:
         """Worst accuracy, per cent, over the pairs of a size; `None` if it has no such row."""
         result = self.results[size]

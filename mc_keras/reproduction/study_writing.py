@@ -6,7 +6,7 @@ import pathlib
 from typing import Any
 
 from mc_keras._version import __version__
-from mc_keras.reproduction.markdown import figure_text
+from mc_keras.reproduction.markdown import figure_text, made_by
 from mc_keras.reproduction.published import ENDS
 from mc_keras.reproduction.result import SPLITS
 from mc_keras.reproduction.study import StudyResult
@@ -68,9 +68,7 @@ def study_markdown(result: StudyResult) -> str:
         f"{last.provenance['num_points']} positions and the knots of the path. `{ENDS}`: the mean "
         "accuracy of the end points."
     ]
-    if "command" in last.provenance:
-        lines += ["", f"Made by `{last.provenance['command']}`."]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *made_by(result.commands)]) + "\n"
 
 
 def _table(title: str, result: StudyResult, cells: dict[str, list[str]]) -> list[str]:
@@ -106,7 +104,7 @@ def _record(result: StudyResult) -> dict[str, Any]:
         "title": study.title,
         "dataset": study.dataset,
         "unit": "per cent",
-        "provenance": shared,
+        "provenance": {**shared, "commands": result.commands},
         "sizes": {
             str(size): {
                 "hidden": study.hidden(size),

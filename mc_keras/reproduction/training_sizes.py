@@ -89,11 +89,9 @@ def compare_training_sizes(
             seed=seed,
             verbose=int(verbose == 2),
         )
-        kept = KeptReports(folder / size, workspace, connector_of, num_points, bar)
-        reports[size] = {}
-        for method in methods:
-            reports[size][method] = kept.get(method)
-            workspace.forget(method)
+        command = (about or {}).get("command")
+        kept = KeptReports(folder / size, workspace, connector_of, num_points, command)
+        reports[size] = {method: kept.get(method, bar) for method in methods}
     write_json(folder / "figure5.json", _record(reports, {**(about or {}), "seed": seed}))
     save_drawing(folder / "figure5.png", plot_training_sizes(reports))
     return reports

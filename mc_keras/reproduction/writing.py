@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 FORMAT = "mc_keras.reproduction"
 FORMAT_VERSION = 1
+TABLE = "table.json"
+LOCK = ".lock"  # of a folder that several processes may write to
 _DOTS_PER_INCH = 130
 _COLUMNS = ("mean", "sd", "gap", "paper_mean", "paper_sd", "paper_gap")
 
@@ -33,7 +35,7 @@ def write(folder: PathLike, result: Reproduction) -> None:
         file.write_text(markdown_table(result), encoding="utf-8")
     with atomic_write(folder / "table.csv") as file:
         file.write_text(_csv(result), encoding="utf-8")
-    write_json(folder / "table.json", _record(result))
+    write_json(folder / TABLE, _record(result))
     save_drawing(folder / "table.png", plot_table(result))
     for pair in result.pairs:
         reports = {row: result.reports[row][pair] for row in result.rows[:-1]}
@@ -79,7 +81,7 @@ def _record(result: Reproduction) -> dict[str, Any]:
         "table": result.table.name,
         "title": result.table.title,
         "unit": "per cent",
-        "provenance": dict(result.provenance),
+        "provenance": {**result.provenance, "commands": result.commands},
         "rows": {row: _row(result, row) for row in result.rows},
     }
 

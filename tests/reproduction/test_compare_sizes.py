@@ -41,6 +41,48 @@ def test_each_size_is_measured_once_and_written_before_the_next_begins(
         assert (tmp_path / str(size) / "table.md").exists()
 
 
+def sizes_in(folder):
+    return [int(size) for size in json.loads((folder / "study.json").read_text())["sizes"]]
+
+
+def test_sizes_of_earlier_runs_stay_if_they_would_be_the_same(pairs, splits, tmp_path):
+    def networks(size):
+        return {"one": pairs["one"]}
+
+    def run(sizes, command, kept_networks=networks, **changes):
+        settings = SETTINGS | {"about": {"command": command}} | changes
+        compare_sizes(
+            *(STUDY, networks, splits, tmp_path),
+            **{"sizes": sizes, "kept_networks": kept_networks, **settings},
+        )
+        return sizes_in(tmp_path)
+
+    assert run([4, 8], "first") == [4, 8]
+    assert run([16], "second") == [4, 8, 16]
+    text = (tmp_path / "study.md").read_text()
+    assert "| hidden units | 4 | 8 | 16 |" in text
+    assert text.endswith("Made by:\n\n- `first`\n- `second`\n")
+    assert run([8], "third", lambda size: None) == [8]  # networks that are gone
+    assert run([8], "third", lambda size: {"one": pairs["two"]}) == [8]  # others
+    assert run([8], "third", num_points=4) == [8]
+    assert run([16], "third") == [4, 16]
+
+
+def test_a_run_that_is_made_again_never_writes_fewer_sizes(pairs, splits, tmp_path):
+    written = []
+
+    def networks(size):
+        if (tmp_path / "study.json").exists():
+            written.append(sizes_in(tmp_path))
+        return {"one": pairs["one"]}
+
+    compare_sizes(STUDY, networks, splits, tmp_path, sizes=[4, 8], **SETTINGS)
+    assert written == [[4]]
+    written.clear()
+    compare_sizes(STUDY, networks, splits, tmp_path, sizes=[4, 8], **SETTINGS)
+    assert set(map(tuple, written)) == {(4, 8)}
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

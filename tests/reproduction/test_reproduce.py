@@ -1,15 +1,20 @@
 """One run that measures and writes; killed, it goes on; rows that are done are kept."""
 
+import contextlib
 import csv
 import json
 import pathlib
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 import mc_keras as mc
+from mc_keras.locks import locked
 from mc_keras.reproduction import Chains, reproduce
+from mc_keras.reproduction.kept_reports import KeptReports
 from tests.reproduction.conftest import TABLE
 
 SETTINGS = {"chains": Chains(epochs=1), "num_points": 5, "verbose": 0}
@@ -20,7 +25,9 @@ class Killed(BaseException):
 
 
 def files(folder):
-    return {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
+    """All but locks."""
+    found = (p for p in folder.rglob("*") if p.is_file() and not p.name.endswith(".lock"))
+    return {p.relative_to(folder).as_posix(): p for p in found}
 
 
 def made(folder):
@@ -187,6 +194,154 @@ def test_a_damaged_report_is_measured_again(one, splits, tmp_path):
     second = reproduce(TABLE, one, splits, tmp_path, rows=["arc"], **SETTINGS)
     assert mc.PathReport.load(file).method == "arc"
     np.testing.assert_array_equal(second.worst("arc", "test"), first.worst("arc", "test"))
+
+
+def nested(record):
+    return "[" * 100_000
+
+
+def emptied(record):
+    return json.dumps({"format": record["format"], "format_version": 1})
+
+
+def without(key):
+    """What a report says of how it was made, without one thing; as if it had never had a digest."""
+
+    def change(record):
+        metadata = {name: value for name, value in record["metadata"].items() if name != key}
+        kept = {name: value for name, value in record.items() if name != "sha256"}
+        return json.dumps(kept | {"metadata": metadata})
+
+    change.__name__ = f"without_{key}"
+    return change
+
+
+def with_false_accuracies(record):
+    values = record["values"] | {"test_accuracy": [1.0] * len(record["t"])}
+    return json.dumps(record | {"values": values})
+
+
+def with_accuracies_that_are_none(record):
+    values = record["values"] | {"test_accuracy": ["NaN"] * len(record["t"])}
+    kept = {name: value for name, value in record.items() if name != "sha256"}
+    return json.dumps(kept | {"values": values})
+
+
+@pytest.mark.parametrize("wanted", [True, False], ids=["asked for", "another row"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        *(nested, emptied, with_false_accuracies, with_accuracies_that_are_none),
+        *map(without, ("provenance", "evaluation", "seconds", "examples")),
+    ],
+    ids=lambda damage: damage.__name__,
+)
+def test_a_row_that_is_not_what_was_written_counts_as_absent(
+    one, splits, reproduced, tmp_path, damage, wanted
+):
+    shutil.copytree(reproduced[0] / "pairs/one", tmp_path / "pairs/one")
+    file = tmp_path / "pairs/one/arc.json"
+    file.write_text(damage(json.loads(file.read_text())))
+    rows = ["arc"] if wanted else ["linear"]
+    result = reproduce(TABLE, one, splits, tmp_path, rows=rows, **SETTINGS)
+    assert ("arc" in result.rows) == wanted
+    if wanted:
+        expected = reproduced[1].reports["arc"]["one"]
+        np.testing.assert_array_equal(
+            mc.PathReport.load(file)["test_accuracy"], expected["test_accuracy"]
+        )
+
+
+def test_a_table_names_all_commands_that_its_rows_were_made_by(one, splits, tmp_path):
+    def run(row, command):
+        about = None if command is None else {"command": command}
+        reproduce(TABLE, one, splits, tmp_path, rows=[row], about=about, **SETTINGS)
+        return (tmp_path / "table.md").read_text()
+
+    run("arc", None)  # as the reports of earlier versions, which tell none
+    assert "Made by `first`.\n" in run("arc", "first")
+    run("linear", "second")
+    assert "Made by:\n\n- `second`\n- `third`\n" in run("slerp", "third")
+    record = json.loads((tmp_path / "table.json").read_text())
+    assert record["provenance"]["commands"] == ["second", "third"]
+    assert "- `second`\n- `fourth`\n- `third`\n" in run("arc", "fourth")
+
+
+def test_a_row_that_another_process_made_meanwhile_is_taken(one, splits, tmp_path, monkeypatch):
+    made_by_other = {}
+
+    @contextlib.contextmanager
+    def late(file, work):
+        """As if another process had held the lock before."""
+        if not made_by_other:
+            made_by_other["begun"] = True
+            reproduce(TABLE, one, splits, tmp_path, rows=["arc"], **SETTINGS)
+            made_by_other.update(made(tmp_path))
+        with locked(file, work):
+            yield
+
+    monkeypatch.setattr("mc_keras.reproduction.kept_reports.locked", late)
+    result = reproduce(TABLE, one, splits, tmp_path, rows=["arc"], **SETTINGS)
+    assert result.rows == ["arc", "ends"]
+    assert made(tmp_path).items() <= made_by_other.items()
+
+
+def test_a_table_has_the_rows_that_another_process_made_meanwhile(
+    pairs, splits, tmp_path, monkeypatch
+):
+    get, others = KeptReports.get, []
+
+    def late(self, row, bar, **options):
+        if row == "linear" and self._folder.name == "two" and not others:
+            others.append(reproduce(TABLE, pairs, splits, tmp_path, rows=["arc"], **SETTINGS))
+        return get(self, row, bar, **options)
+
+    monkeypatch.setattr(KeptReports, "get", late)
+    result = reproduce(TABLE, pairs, splits, tmp_path, rows=["linear"], **SETTINGS)
+    assert others[0].rows == ["arc", "ends"]
+    assert result.rows == ["linear", "arc", "ends"]
+
+
+TWO = """
+import sys
+import numpy as np
+import mc_keras as mc
+from mc_keras.reproduction import reproduce
+from tests.reproduction.conftest import TABLE
+from tests.networks import classification_data, dense_network
+
+x, y = classification_data((5,))
+networks = [dense_network(seed) for seed in range(3)]
+pairs = {"one": networks[:2], "two": networks[1:]}
+rows = sys.argv[2].split(",")
+splits = {"train": (x, y), "test": (x[:90], y[:90])}
+print("ready", flush=True)
+sys.stdin.readline()
+reproduce(TABLE, pairs, splits, sys.argv[1], rows=rows, num_points=5)
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_share_a_folder(tmp_path):
+    shared = "linear,linear+wa,arc+wa,ot"
+    commands = [
+        [sys.executable, "-c", TWO, str(tmp_path), f"{shared},{own}"] for own in ("arc", "slerp")
+    ]
+    pipes = {name: subprocess.PIPE for name in ("stdin", "stdout", "stderr")}
+    both = [subprocess.Popen(command, text=True, **pipes) for command in commands]
+    for process in both:
+        assert process.stdout.readline() == "ready\n"
+    for process in both:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    said = [process.communicate()[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    # Each row of each pair was made once; the table that was written last has them all.
+    for row in (*shared.split(","), "arc", "slerp", "ends"):
+        for pair in ("one", "two"):
+            assert sum(text.count(f"{row} ({pair}): worst accuracy") for text in said) == 1
+    rows = json.loads((tmp_path / "table.json").read_text())["rows"]
+    assert set(rows) == {*shared.split(","), "arc", "slerp", "ends"}
 
 
 def test_paths_stay_when_asked_for(one, splits, tmp_path):

@@ -36,6 +36,7 @@ for words in json.load(sys.stdin):
     print(json.dumps([error, printed.getvalue(), said.getvalue()]))
 """
 MNIST = ["--table=1", "--dataset=mnist"]
+FIGURE = ["--figure=5", "--dataset=mnist"]
 WIDTH = ["--study=width", "--num_points=3", "--training_epochs=2", "--num_pairs=1"]
 
 
@@ -49,11 +50,13 @@ def place(tmp_path_factory):
     for seed in (0, 3, 4):
         copy = shutil.copytree(trained, trained.with_name(f"seed{seed}"))
         (copy / "card.json").write_text(json.dumps(card | {"seed": seed}))
+    shutil.copytree(trained.with_name("seed0"), folder / "same" / "fc_digits" / "seed0")
     other = card | {"recipe": card["recipe"] | {"name": "conv_digits"}}
     (shutil.copytree(trained, folder / "conv") / "card.json").write_text(json.dumps(other))
     for recipe, seeds in (("fc_digits", range(1, 5)), ("fc1_digits", (2, 3))):
         file = folder / f"{recipe}.networks"
         train_population(recipe, seeds, file, epochs=1, verbose=0)
+    train_population("fc_digits", range(2, 4), folder / "again.networks", epochs=2, verbose=0)
     (folder / "empty").mkdir()
     empty = {"schema_version": 1, "base_urls": [], "entries": {}}
     (folder / "empty" / "manifest.json").write_text(json.dumps(empty))
@@ -88,6 +91,9 @@ def answers(place):
             *[*WIDTH, "--sizes=8", "--rows=linear,rnvp_bijection"],
             f"--output_dir={place / 'study'}",
         ],
+        "another size": [
+            *[*WIDTH, "--sizes=4", "--rows=linear", f"--output_dir={place / 'study'}"],
+        ],
         "study and table": [*WIDTH, *MNIST],
         "no number": [*WIDTH, "--sizes=8,many"],
         "no units": [*WIDTH, "--sizes=8,0"],
@@ -95,6 +101,25 @@ def answers(place):
         "no row of a study": [*WIDTH, "--rows=arcc"],
         "runs for a study": [*WIDTH, "--runs=runs", "--network=fc3"],
         "sizes of a table": [*MNIST, "--sizes=8"],
+        "small of a table": [*MNIST, "--small=60"],
+        "populations of a figure": [*FIGURE, "--runs=a", "--populations=b", "--pairs=a:b"],
+        "settings of a figure": [
+            *[*FIGURE, "--fit_examples=9", "--train_examples=9", "--epochs=3", "--keep_paths"],
+        ],
+        "population twice": [
+            *[*MNIST, f"--populations={place / 'fc_digits.networks'},{place / 'again.networks'}"],
+        ],
+        "pair twice": [
+            *MNIST,
+            f"--runs={place / 'runs'}",
+            f"--pairs={runs / 'seed2'}:{runs / 'seed3'}",
+        ],
+        "one network": [*MNIST, f"--pairs={runs / 'seed3'}:{runs / '.' / 'seed3'}/"],
+        "no folder of runs": [*MNIST, f"--runs={place / 'nowhere'}"],
+        "runs of another folder": [*MNIST, f"--runs={place / 'runs' / 'fc_digits'}"],
+        "runs of the zoo": [
+            *[*MNIST, *short, f"--runs={place / 'same'}", f"--output_dir={place / 'same_table'}"],
+        ],
         "table of digits": ["--table=1", "--dataset=digits"],
         "no table": ["--dataset=mnist"],
         "too small": ["--figure=5", "--dataset=mnist", "--small=1442"],
@@ -194,7 +219,7 @@ def test_a_study_trains_and_measures_each_size_once(answers, place):
         "Left out of 8 hidden units: rnvp_bijection; it does not apply to such networks here.\n"
     )
     folder = place / "study"
-    assert (folder / "study.md").read_text() in printed
+    assert printed.startswith("# Width: one hidden layer")
     record = json.loads((folder / "study.json").read_text())
     assert list(record["sizes"]["8"]["rows"]) == ["linear", "arc", "ends"]
     assert record["provenance"]["recipe"]["epochs"] == 2
@@ -204,6 +229,20 @@ def test_a_study_trains_and_measures_each_size_once(answers, place):
     accuracies = [m["test_accuracy"] for m in read_population(file).info["metrics"]]
     ends = record["sizes"]["8"]["rows"]["ends"]["test"]
     assert ends["worst"] == pytest.approx([100 * accuracy for accuracy in accuracies])
+
+
+def test_a_study_keeps_the_sizes_of_earlier_runs(answers, place):
+    error, printed, _ = answers["another size"]
+    assert error is None
+    assert "| hidden units | 4 | 8 |" in printed
+    assert (place / "study" / "study.md").read_text() in printed
+
+
+def test_runs_that_the_zoo_has_are_told(answers, place):
+    error, printed, said = answers["runs of the zoo"]
+    assert error is None
+    assert said == f"Left out: {place / 'same'}; the zoo's pair has all of its seeds.\n"
+    assert "on 1 pair of networks: fc_digits;" in printed
 
 
 @pytest.mark.parametrize(
@@ -218,6 +257,20 @@ def test_a_study_trains_and_measures_each_size_once(answers, place):
         ("no row of a study", "did you mean 'arc'"),
         ("runs for a study", "--network and --runs cannot be combined with --study=width"),
         ("sizes of a table", "--sizes cannot be combined with --table=1"),
+        ("small of a table", "--small cannot be combined with --table=1: a table is about"),
+        (
+            "populations of a figure",
+            "--pairs and --runs and --populations cannot be combined with --figure=5: the figure",
+        ),
+        (
+            "settings of a figure",
+            "--fit_examples and --train_examples and --epochs and --keep_paths cannot be combined",
+        ),
+        ("population twice", "Two pairs are called seeds2-3, that of "),
+        ("pair twice", "Two pairs are called seeds2-3, that of "),
+        ("one network", "names one twice; name the folder of another"),
+        ("no folder of runs", "nowhere has no finished run of 'fc_digits', which mc-train writes"),
+        ("runs of another folder", "name the folder above fc_digits"),
         ("table of digits", "by --dataset, one of mnist, cifar10, for table 1"),
         ("no dataset", "by --dataset, one of mnist, cifar10, for table 1; by --network, one of"),
         ("both", "Choose the networks: by --dataset"),

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import sklearn.datasets
 
-from mc_keras.zoo import locks
+from mc_keras import locks
 from mc_keras.zoo.datasets import DataSet, load_data
 
 LOAD_DIGITS = """

@@ -9,8 +9,9 @@ import time
 import filelock
 import pytest
 
+from mc_keras import locks
 from mc_keras.storage import write_json
-from mc_keras.zoo import download, locks
+from mc_keras.zoo import download
 from mc_keras.zoo.manifest import FILE_NAME, Manifest
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from mc_keras.zoo.populations import read_population
 from mc_keras.zoo.recipes import get_recipe
-from mc_keras.zoo.sized_pairs import one_layer_recipe, train_pairs, with_hidden
+from mc_keras.zoo.sized_pairs import kept_pairs, one_layer_recipe, train_pairs, with_hidden
 
 
 @pytest.mark.parametrize("dataset", ["digits", "mnist", "cifar10"])
@@ -39,3 +39,28 @@ def test_pairs_are_trained_once_from_seeds_that_follow_each_other(tmp_path):
     assert len({kernel.tobytes() for kernel in kernels}) == 4
     network = again["seeds3-4"][0]
     assert [layer.units for layer in network.layers if hasattr(layer, "units")] == [7, 5, 10]
+
+
+def test_only_networks_that_are_missing_are_trained(tmp_path):
+    recipe = with_hidden(one_layer_recipe("digits", epochs=1), (7,))
+    folder = tmp_path / recipe.name
+    assert kept_pairs(recipe, 1, tmp_path) is None
+    train_pairs(recipe, 1, tmp_path, first_seed=2, verbose=0)
+    before = (folder / "2-3.networks").stat().st_mtime_ns
+    assert kept_pairs(recipe, 2, tmp_path) is None
+    pairs = train_pairs(recipe, 3, tmp_path, verbose=0)
+    assert [*pairs] == ["seeds0-1", "seeds2-3", "seeds4-5"]
+    names = {file.name for file in folder.glob("*.networks")}
+    assert names == {"0-1.networks", "2-3.networks", "4-5.networks"}
+    assert (folder / "2-3.networks").stat().st_mtime_ns == before
+    second = read_population(folder / "2-3.networks").networks
+    for networks in (pairs, kept_pairs(recipe, 3, tmp_path)):
+        for network, same in zip(networks["seeds2-3"], second, strict=True):
+            np.testing.assert_array_equal(network.get_weights()[0], same.get_weights()[0])
+    assert [*kept_pairs(recipe, 1, tmp_path, first_seed=4)] == ["seeds4-5"]
+    other = with_hidden(one_layer_recipe("digits", epochs=2), (7,))
+    assert kept_pairs(other, 1, tmp_path) is None
+    with pytest.raises(ValueError, match="another number of epochs"):
+        train_pairs(other, 1, tmp_path, verbose=0)
+    (folder / "0-1.networks").write_bytes(b"damaged")
+    assert kept_pairs(recipe, 1, tmp_path) is None

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from mc_keras.locks import locked
 from mc_keras.zoo.download import cache_folder, is_offline
-from mc_keras.zoo.locks import locked
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
