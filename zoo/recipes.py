@@ -177,10 +177,11 @@ RECIPES = {
             dataset="cifar10",
             architecture="preactivation_resnet",
             config={**_CIFAR10, "depth": 20, "width": 16},
-            epochs=14,
+            epochs=60,
+            cycles=2,
             learning_rate=0.2,
             weight_decay=5e-3,
-            augmentation="crop_flip",
+            augmentation="mirror_crop_flip",
         ),
         Recipe(
             name="resnet20_noskip_cifar10",
