@@ -12,6 +12,7 @@ from mc_keras.connectors import Connector, CurveFitting
 from mc_keras.evaluation import PlaneReport, evaluate_plane
 from mc_keras.evaluation.points import checked_splits
 from mc_keras.export import export_points
+from mc_keras.locks import LOCK, locked
 from mc_keras.paths import Path
 from mc_keras.progress import ProgressBar
 from mc_keras.reporting import (
@@ -47,7 +48,7 @@ def compare_methods(
     programs), `figures/*.png`, `paths/<method>.path`, `planes/<method>.json` and
     `savedmodels/<best method>/t_*`. A run that was killed goes on where it was when it is called
     again with the same arguments: paths that are there, made in the same way from the same networks
-    and data, are not made again.
+    and data, are not made again. One process at a time writes to the folder; others wait.
 
     Args:
         start: Trained Keras model at `t = 0`.
@@ -76,38 +77,39 @@ def compare_methods(
     check_same_architecture(start, end)
     splits = checked_splits(start, data)
     folder = pathlib.Path(folder)
-    workspace = Workspace(folder, start, end, splits, seed=seed, verbose=int(verbose == 2))
-    bar = ProgressBar("connecting", 3 * len(connectors) + 2, verbose=int(verbose == 1))
-    paths, reports = {}, {}
-    for method, connector in connectors.items():
-        bar.doing(method)
-        paths[method] = workspace.path(method, connector)
-        bar.add(2)
-        reports[method] = workspace.measure(method, paths[method], num_points)
+    with locked(folder / LOCK, f"writes the report in {folder}"):
+        workspace = Workspace(folder, start, end, splits, seed=seed, verbose=int(verbose == 2))
+        bar = ProgressBar("connecting", 3 * len(connectors) + 2, verbose=int(verbose == 1))
+        paths, reports = {}, {}
+        for method, connector in connectors.items():
+            bar.doing(method)
+            paths[method] = workspace.path(method, connector)
+            bar.add(2)
+            reports[method] = workspace.measure(method, paths[method], num_points)
+            bar.add(1)
+        bar.doing("pictures")
+        planes = _planes(workspace, folder, paths, connectors, splits, plane_resolution)
         bar.add(1)
-    bar.doing("pictures")
-    planes = _planes(workspace, folder, paths, connectors, splits, plane_resolution)
-    bar.add(1)
-    comparison = Comparison(
-        title=title,
-        reports=reports,
-        seconds={method: path.provenance["seconds"] for method, path in paths.items()},
-        provenance={**(about or {}), **workspace.origin, "created": _now()},
-        explanations={method: explain(connector) for method, connector in connectors.items()},
-        planes=planes,
-        files={
-            method: {"path": workspace.path_file(method).relative_to(folder).as_posix()}
-            | ({"plane": _plane_file(method)} if method in planes else {})
-            for method in paths
-        },
-    )
-    exported = _export(folder, comparison.best, paths[comparison.best], splits, num_exports)
-    comparison.files[comparison.best].update(exported)
-    write_figures(folder / "figures", comparison)
-    write_results(folder / "results.json", comparison)
-    write_html_report(folder / "report.html", comparison)
-    workspace.finish()
-    bar.add(1)
+        comparison = Comparison(
+            title=title,
+            reports=reports,
+            seconds={method: path.provenance["seconds"] for method, path in paths.items()},
+            provenance={**(about or {}), **workspace.origin, "created": _now()},
+            explanations={method: explain(connector) for method, connector in connectors.items()},
+            planes=planes,
+            files={
+                method: {"path": workspace.path_file(method).relative_to(folder).as_posix()}
+                | ({"plane": _plane_file(method)} if method in planes else {})
+                for method in paths
+            },
+        )
+        exported = _export(folder, comparison.best, paths[comparison.best], splits, num_exports)
+        comparison.files[comparison.best].update(exported)
+        write_figures(folder / "figures", comparison)
+        write_results(folder / "results.json", comparison)
+        write_html_report(folder / "report.html", comparison)
+        workspace.finish()
+        bar.add(1)
     return comparison
 
 

@@ -9,6 +9,7 @@ import filelock
 
 from mc_keras.storage import PathLike
 
+LOCK = ".lock"  # of a folder that several processes may write to
 _SILENT_WAIT = 5.0  # seconds
 _CLEAR_LINE = "\r\x1b[K"
 

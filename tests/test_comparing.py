@@ -1,11 +1,13 @@
 """One run that connects, measures and writes; killed, it goes on."""
 
 import json
+import threading
 
 import numpy as np
 import pytest
 
 import mc_keras as mc
+from mc_keras import locks
 from mc_keras.comparing import compare_methods
 from mc_keras.connectors import Arc, CurveFitting, Linear
 
@@ -109,3 +111,17 @@ def test_all_is_checked_before_anything_is_written(compare, tmp_path, dense_pair
     with pytest.raises(ValueError, match="labels of the split 'late'"):
         compare(data={"train": (x, y), "late": (x, y + 7)})
     assert not (tmp_path / "run").exists()
+
+
+def test_one_process_at_a_time_writes_to_a_folder(compare, tmp_path, monkeypatch):
+    monkeypatch.setattr(locks, "_SILENT_WAIT", 0.05)
+    folder, told = tmp_path / "run", threading.Event()
+    with monkeypatch.context() as patch:
+        patch.setattr(locks, "print", lambda *args, **kwargs: told.set(), raising=False)
+        second = threading.Thread(target=compare, kwargs={"connectors": {"linear": Linear()}})
+        with locks.locked(folder / locks.LOCK, "is here"):
+            second.start()
+            assert told.wait(60)
+            assert not (folder / "paths").exists()
+        second.join()
+    assert (folder / "report.html").exists()

@@ -6,14 +6,14 @@ from typing import Any
 
 import keras
 
-from mc_keras.locks import locked
+from mc_keras.locks import LOCK, locked
 from mc_keras.reproduction.measurement import Measurement
 from mc_keras.reproduction.reproduce import reproduce
 from mc_keras.reproduction.result import Reproduction
 from mc_keras.reproduction.rows import connector_of
 from mc_keras.reproduction.study import METHODS, Study, StudyResult
 from mc_keras.reproduction.study_writing import write_study
-from mc_keras.reproduction.writing import LOCK, TABLE
+from mc_keras.reproduction.writing import TABLE
 from mc_keras.storage import PathLike
 
 Pairs = Mapping[str, tuple[keras.Model, keras.Model]]

@@ -8,12 +8,11 @@ import numpy as np
 
 from mc_keras.connectors import Connector
 from mc_keras.evaluation import PathReport
-from mc_keras.locks import locked
+from mc_keras.locks import LOCK, locked
 from mc_keras.progress import ProgressBar
 from mc_keras.reproduction.published import ENDS
 from mc_keras.reproduction.result import SPLITS, seconds_of, worst_of
 from mc_keras.reproduction.rows import exists
-from mc_keras.reproduction.writing import LOCK
 from mc_keras.workspace import Workspace
 
 _ACCURACIES = [f"{split}_accuracy" for split in SPLITS]

@@ -11,7 +11,7 @@ import keras
 
 from mc_keras.evaluation import PathReport
 from mc_keras.evaluation.points import checked_splits
-from mc_keras.locks import locked
+from mc_keras.locks import LOCK, locked
 from mc_keras.progress import ProgressBar
 from mc_keras.provenance import versions
 from mc_keras.reproduction.chains import AS_USUAL, Chains
@@ -19,7 +19,7 @@ from mc_keras.reproduction.kept_reports import KeptReports
 from mc_keras.reproduction.published import ENDS, Table
 from mc_keras.reproduction.result import SPLITS, Reproduction
 from mc_keras.reproduction.rows import connector_of
-from mc_keras.reproduction.writing import LOCK, write
+from mc_keras.reproduction.writing import write
 from mc_keras.storage import PathLike
 from mc_keras.weight_space import check_same_architecture
 from mc_keras.workspace import Workspace

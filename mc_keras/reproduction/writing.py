@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 FORMAT = "mc_keras.reproduction"
 FORMAT_VERSION = 1
 TABLE = "table.json"
-LOCK = ".lock"  # of a folder that several processes may write to
 _DOTS_PER_INCH = 130
 _COLUMNS = ("mean", "sd", "gap", "paper_mean", "paper_sd", "paper_gap")
 
