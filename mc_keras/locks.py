@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import filelock
 
-from mc_keras.storage import PathLike
+from mc_keras.storage import PathLike, explained
 
 LOCK = ".lock"  # of a folder that several processes may write to
 _SILENT_WAIT = 5.0  # seconds
@@ -45,9 +45,7 @@ def locked(lock_file: PathLike, work: str) -> Iterator[None]:
 
 
 def _lock_of(file: pathlib.Path) -> filelock.BaseFileLock:
-    try:
+    with explained(file):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
-    except OSError as error:
-        raise OSError(error.errno, f"Cannot write {file}: {error.strerror}.") from error
     return filelock.FileLock(file)

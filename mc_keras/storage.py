@@ -44,7 +44,7 @@ def atomic_write(file: PathLike) -> Iterator[pathlib.Path]:
         OSError: If the folder cannot be written or the disk is full; `file` is as it was before.
     """
     file = pathlib.Path(file)
-    with _explained(file):
+    with explained(file):
         temporary = _temporary_beside(file)
         try:
             yield temporary
@@ -66,7 +66,7 @@ def atomic_folder(folder: PathLike) -> Iterator[pathlib.Path]:
         OSError: If the folder cannot be written or the disk is full; `folder` is as before.
     """
     folder = pathlib.Path(folder)
-    with _explained(folder):
+    with explained(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = pathlib.Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         try:
@@ -84,7 +84,8 @@ def atomic_folder(folder: PathLike) -> Iterator[pathlib.Path]:
 
 
 @contextlib.contextmanager
-def _explained(target: pathlib.Path) -> Iterator[None]:
+def explained(target: PathLike) -> Iterator[None]:
+    """Says of an `OSError` what could not be written, why, and what to do."""
     try:
         yield
     except OSError as error:

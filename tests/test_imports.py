@@ -75,6 +75,7 @@ ALLOWED = {
         "connectors",
         "evaluation",
         "export",
+        "locks",
         "paths",
         "reporting",
         "storage",

@@ -106,7 +106,8 @@ def _entry(
         dataset=recipe["dataset"],
         architecture=architecture,
         recipe=recipe["name"],
-        training={key: value for key, value in recipe.items() if key not in elsewhere},
+        training={key: value for key, value in recipe.items() if key not in elsewhere}
+        | _dtype_policies(runs),
         commands={role: runs[role]["command"] for role in ROLES},
         seeds={role: runs[role]["seed"] for role in ROLES},
         files=files,
@@ -117,6 +118,12 @@ def _entry(
         versions=runs["start"]["versions"],
         notes=before.notes if before else "",
     )
+
+
+def _dtype_policies(runs: Mapping[str, dict[str, Any]]) -> dict[str, str]:
+    """What the runs were trained in, if their cards say so: not all machines hold to the recipe."""
+    policies = {run["dtype_policy"] for run in runs.values() if "dtype_policy" in run}
+    return {"dtype_policy": " and ".join(sorted(policies))} if policies else {}
 
 
 def _common_recipe(runs: Mapping[str, dict[str, Any]]) -> dict[str, Any]:

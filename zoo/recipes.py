@@ -42,6 +42,8 @@ class Recipe:
             which looks more like the images of the test. Or `"small_mirror_crop_flip"`, that with 2
             pixels, for small networks, which learn slowly what moves far.
         dtype_policy: Keras's dtype policy in training. Weights are float32 in any case.
+            `"mixed_bfloat16"` is for machines that compute in it at speed: others, which take many
+            times as long, train in float32.
         half_precision: Whether the network is, in the end, the one whose kernels are rounded to
             float16: for those that would be too large a file otherwise.
         seeds: Seeds of the two ends of the zoo's pair.

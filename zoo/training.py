@@ -16,7 +16,7 @@ import keras
 
 from mc_keras import storage
 from mc_keras.folding import fold_batch_norm
-from mc_keras.zoo import architectures, datasets, verification
+from mc_keras.zoo import architectures, datasets, precision, verification
 from mc_keras.zoo.batches import Batches
 from mc_keras.zoo.checkpoint import Checkpoint
 from mc_keras.zoo.recipes import Recipe, get_recipe
@@ -108,7 +108,8 @@ def _train(
             )
         return card
     data = datasets.load_data(recipe.dataset, data_dir)
-    with _dtype_policy(recipe.dtype_policy):
+    policy = precision.policy_here(recipe.dtype_policy, verbose=verbose)
+    with _dtype_policy(policy):
         model = build_model(recipe, data, **recipe.training_config)
     architectures.initialize(model, seed)
     seconds = _fit(model, recipe, seed, data, folder, run, tensorboard=tensorboard, verbose=verbose)
@@ -122,6 +123,7 @@ def _train(
         **run,
         "command": f"mc-train --recipe={recipe.name} --seed={seed} --epochs={recipe.epochs}",
         "seconds": round(seconds, 1),
+        "dtype_policy": policy,
         "created": time.strftime("%Y-%m-%d", time.gmtime()),
         "backend": keras.backend.backend(),
         "versions": versions(),

@@ -90,6 +90,7 @@ def test_a_new_flow_gives_the_arc_in_normalised_coordinates(population):
     np.testing.assert_allclose(point[3], 0.7 * path(0)[3] + 0.3 * path(1)[3], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_seed_decides(population, data):
     def losses(seed):
         model = bijection(population, seed=seed)

@@ -39,7 +39,10 @@ def test_rows_go_there_and_back(population):
     np.testing.assert_allclose(outputs, population[0](x), atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", FLOWS)
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(k, marks=[pytest.mark.slow] * (k == "autoregressive")) for k in FLOWS],
+)
 def test_rounding_of_the_flow_is_taken_away_at_the_ends(population, kind, tmp_path):
     flow = FLOWS[kind](9)
     mc.connect(*population[:2], LearnedConnection(model=flow)).save(tmp_path / "learned.path")

@@ -140,7 +140,9 @@ class _StopAfter(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("fixture", ["dense_pair", "batch_norm_pair"])
+@pytest.mark.parametrize(
+    "fixture", ["dense_pair", pytest.param("batch_norm_pair", marks=pytest.mark.slow)]
+)
 def test_an_interrupted_run_resumes_as_if_it_had_not_been(request, fixture, tmp_path):
     pair = request.getfixturevalue(fixture)
 

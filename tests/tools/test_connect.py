@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import mc_keras as mc
+from mc_keras import locks
 from tests.networks import dense_network
 
 COMMAND = [sys.executable, "-m", "mc_keras.tools.connect"]
@@ -103,7 +104,8 @@ def test_a_run_writes_everything(run, place):
     assert {f"figures/plane_bezier_{n}.png" for n in ("train_loss", "test_accuracy")} <= found
     for t in ("0.000", "0.250", "0.500", "0.750", "1.000"):
         assert f"savedmodels/{best}/t_{t}/saved_model.pb" in found
-    assert not [name for name in found if pathlib.PurePath(name).name.startswith(".")]
+    hidden = {name for name in found if pathlib.PurePath(name).name.startswith(".")}
+    assert hidden <= {locks.LOCK}
     assert not (folder / "unfinished").exists()
 
 

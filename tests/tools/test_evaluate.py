@@ -63,6 +63,7 @@ def test_errors_are_one_sentence_and_leave_no_file(place, path, flags, message):
     assert not file.exists()
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_path_is_refused(place):
     flags = [f"--checkpoint={place / 'checkpoint'}", "--num_points=3"]
     assert run(place, "arc.path", "data.npz", *flags).returncode == 0

@@ -10,6 +10,8 @@ TOOL = '''"""Counts.
   mc-count --size=3
 """
 
+import os
+
 from absl import flags
 
 from mc_keras.tools import program
@@ -26,6 +28,8 @@ def main(argv):
         raise KeyboardInterrupt
     if SIZE.value == 6:
         raise RuntimeError("a fault of ours")
+    if SIZE.value == 8:
+        print(os.environ["TF_ENABLE_ONEDNN_OPTS"])
     print("size", SIZE.value)
 
 
@@ -67,6 +71,16 @@ def test_an_error_is_one_line_with_exit_code_1(count, words, message):
     assert result.stderr.startswith(message)
     assert result.stderr.count("\n") == 1
     assert result.stdout == ""
+
+
+@pytest.mark.parametrize(("wanted", "found"), [(None, "1"), ("0", "0")])
+def test_tensorflow_computes_by_onednn_unless_the_user_says_otherwise(
+    wanted, found, count, monkeypatch
+):
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+    if wanted is not None:
+        monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", wanted)
+    assert count("--size=8").stdout.splitlines()[0] == found
 
 
 def test_an_interrupted_run_says_so(count):

@@ -40,6 +40,10 @@ FIGURE = ["--figure=5", "--dataset=mnist"]
 WIDTH = ["--study=width", "--num_points=3", "--training_epochs=2", "--num_pairs=1"]
 
 
+# All runs are made by one fixture, which takes a minute.
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("reproduce")
@@ -293,7 +297,6 @@ def test_bad_input_is_answered_in_a_sentence(answers, place, case, message):
     assert not (place / "reproduced").exists()
 
 
-@pytest.mark.slow
 @pytest.mark.real_data
 def test_a_row_of_the_papers_first_table(tmp_path):
     words = [*MNIST, "--rows=linear", "--num_points=3", f"--output_dir={tmp_path}"]

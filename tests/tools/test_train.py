@@ -101,6 +101,7 @@ def test_error_is_one_sentence(arguments, message, tmp_path):
     assert not list(tmp_path.rglob("*.h5"))
 
 
+@pytest.mark.slow
 def test_many_networks_at_once(tmp_path):
     arguments = ("--recipe=fc1_digits", "--seed=4", "--count=2", "--epochs=1", "--verbose=0")
     done = mc_train(*arguments, cwd=tmp_path)

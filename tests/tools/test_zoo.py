@@ -106,6 +106,7 @@ def test_verify_ends_with_1_if_a_number_differs(zoo, tmp_path):
     assert "fc1_digits_rnvp_flow  only the file could be checked" in done.stdout
 
 
+@pytest.mark.slow
 def test_verify_goes_on_after_a_broken_file(zoo, tmp_path):
     mc_zoo("fetch", f"--source={zoo}", f"--zoo={tmp_path}")
     mc_zoo("fetch", "fc1_digits_rnvp_flow", f"--zoo={tmp_path}")
@@ -184,6 +185,7 @@ def test_population_is_added_and_verified(networks, tmp_path):
     assert done.stdout.count(" ok\n") == 6
 
 
+@pytest.mark.slow
 def test_entry_that_no_place_has_is_passed_over_unless_it_is_named(networks, tmp_path):
     zoo, stick = tmp_path / "zoo", tmp_path / "stick"
     add_population(zoo, networks)

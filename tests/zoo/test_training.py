@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from mc_keras.storage import sha256_of_file
-from mc_keras.zoo import training
+from mc_keras.zoo import precision, training
 from mc_keras.zoo.datasets import load_data
 from mc_keras.zoo.recipes import Recipe
 
@@ -41,7 +41,7 @@ RECIPE = Recipe(
 
 TRAIN = """
 import sys
-from mc_keras.zoo import training
+from mc_keras.zoo import precision, training
 from mc_keras.zoo.recipes import Recipe
 training.train(Recipe(**eval(sys.argv[1])), 3, sys.argv[2], verbose=0)
 """
@@ -133,6 +133,7 @@ def test_nothing_else_is_left(finished):
     assert names == {training.CARD_FILE, training.LOG_FILE, training.WEIGHTS_FILE}
 
 
+@pytest.mark.slow
 def test_same_seed_same_weights_in_another_process(finished, tmp_path):
     assert start_training(RECIPE, tmp_path).wait() == 0
     for a, b in zip(weights_of(finished[0]), weights_of(tmp_path), strict=True):
@@ -140,7 +141,7 @@ def test_same_seed_same_weights_in_another_process(finished, tmp_path):
 
 
 def test_another_seed_gives_other_weights(finished, tmp_path):
-    training.train(RECIPE, 4, tmp_path, verbose=0)
+    training.train(RECIPE, 4, tmp_path, epochs=1, verbose=0)
     kernel, other = weights_of(finished[0])[0], weights_of(tmp_path)[0]
     assert (kernel != other).all()
 
@@ -249,7 +250,9 @@ def test_wrong_arguments(arguments, message, tmp_path):
         training.train(**{"recipe": RECIPE, "seed": 3, **arguments}, directory=tmp_path, verbose=0)
 
 
-def test_dtype_policy_is_that_of_the_recipe_and_given_back(tmp_path):
+@pytest.mark.slow
+def test_dtype_policy_is_that_of_the_recipe_and_given_back(tmp_path, monkeypatch):
+    monkeypatch.setattr(precision, "slowdown_of_bfloat16", lambda: 1.0)
     mixed = dataclasses.replace(RECIPE, dtype_policy="mixed_bfloat16", epochs=1)
     before = keras.config.dtype_policy().name
     training.train(mixed, 3, tmp_path / "mixed", verbose=0)
@@ -260,6 +263,21 @@ def test_dtype_policy_is_that_of_the_recipe_and_given_back(tmp_path):
     assert (mixed_kernel != kernel).any()
 
 
+def test_where_bfloat16_is_slow_the_training_is_in_single_precision(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(precision, "slowdown_of_bfloat16", lambda: 15.0)
+    mixed = dataclasses.replace(RECIPE, dtype_policy="mixed_bfloat16", epochs=1)
+    card = training.train(mixed, 3, tmp_path / "mixed", verbose=2)
+    assert card["dtype_policy"] == "float32"
+    assert card["recipe"]["dtype_policy"] == "mixed_bfloat16"
+    assert "takes 15 times as long" in capsys.readouterr().err
+    training.train(dataclasses.replace(RECIPE, epochs=1), 3, tmp_path / "single", verbose=0)
+    for mine, other in zip(
+        *(weights_of(tmp_path / run) for run in ("mixed", "single")), strict=True
+    ):
+        np.testing.assert_array_equal(mine, other)
+
+
+@pytest.mark.slow
 def test_tensorboard_log(tmp_path):
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     training.train(RECIPE, 3, tmp_path, epochs=1, tensorboard=True, verbose=0)
