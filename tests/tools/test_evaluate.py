@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import mc_keras as mc
+from tests.tools.commands import run_command
 
 COMMAND = [sys.executable, "-m", "mc_keras.tools.evaluate"]
 
@@ -26,7 +27,7 @@ def place(tmp_path_factory, dense_pair):
 
 def run(place, path="arc.path", data="data.npz", *flags):
     words = [f"--path={place / path}", f"--data={place / data}", "--verbose=0", *flags]
-    return subprocess.run([*COMMAND, *words], capture_output=True, text=True)
+    return run_command("evaluate", *words)
 
 
 def test_prints_and_writes_what_evaluate_path_measures(place, dense_pair):

@@ -1,16 +1,15 @@
-import subprocess
-import sys
+"""mc-export, as users run it."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import mc_keras as mc
+from tests.tools.commands import run_command
 
 
 def run(*flags):
-    command = [sys.executable, "-m", "mc_keras.tools.export", *flags]
-    return subprocess.run(command, capture_output=True, text=True)
+    return run_command("export", *flags)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import pytest
 
 from mc_keras.zoo.population_packing import add_population
 from mc_keras.zoo.population_training import train_population
+from tests.tools.commands import run_command
 
 
 def command(*arguments):
@@ -20,7 +21,7 @@ def command(*arguments):
 
 
 def mc_train(*arguments, cwd=None):
-    return subprocess.run(command(*arguments), capture_output=True, text=True, check=False, cwd=cwd)
+    return run_command("train", *arguments, cwd=cwd)
 
 
 def arrays_of(folder):
@@ -34,7 +35,7 @@ def arrays_of(folder):
 
 def test_help_is_quick():
     began = time.monotonic()
-    done = mc_train("--help")
+    done = subprocess.run(command("--help"), capture_output=True, text=True, check=False)
     assert time.monotonic() - began < 2  # under 1 s, on a machine that does nothing else
     assert done.returncode == 0
     for flag in ("recipe", "seed", "directory", "epochs", "data_dir", "tensorboard", "verbose"):

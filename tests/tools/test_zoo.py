@@ -19,6 +19,7 @@ from mc_keras.zoo import (
     training,
 )
 from mc_keras.zoo.population_packing import add_population
+from tests.tools.commands import run_command
 
 
 @pytest.fixture(scope="module")
@@ -44,15 +45,13 @@ def zoo(runs, tmp_path_factory):
 
 
 def mc_zoo(*arguments, **environment):
-    command = [sys.executable, "-m", "mc_keras.tools.zoo", *arguments]
-    return subprocess.run(
-        command, capture_output=True, text=True, check=False, env={**os.environ, **environment}
-    )
+    return run_command("zoo", *arguments, **environment)
 
 
 def test_help_is_quick_and_names_every_action():
     began = time.monotonic()
-    done = mc_zoo("--help")
+    command = [sys.executable, "-m", "mc_keras.tools.zoo", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert time.monotonic() - began < 2  # under 1 s, on a machine that does nothing else
     assert done.returncode == 0
     for action in ("list", "info", "fetch", "verify", "train", "add"):
