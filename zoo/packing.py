@@ -122,7 +122,7 @@ def _entry(
 
 def _dtype_policies(runs: Mapping[str, dict[str, Any]]) -> dict[str, str]:
     """What the runs were trained in, if their cards say so: not all machines hold to the recipe."""
-    policies = {run["dtype_policy"] for run in runs.values() if "dtype_policy" in run}
+    policies = {str(run["dtype_policy"]) for run in runs.values() if "dtype_policy" in run}
     return {"dtype_policy": " and ".join(sorted(policies))} if policies else {}
 
 

@@ -153,6 +153,16 @@ def test_runs_that_are_no_pair(runs, tmp_path):
         packing.add(tmp_path / "zoo", runs[0], other)
 
 
+def test_entry_says_in_which_precision_the_runs_were(runs, tmp_path):
+    mixed = shutil.copytree(runs[1], tmp_path / "mixed")
+    card = json.loads((mixed / training.CARD_FILE).read_text())
+    assert card["dtype_policy"] == "float32"
+    card["dtype_policy"] = "mixed_bfloat16"
+    (mixed / training.CARD_FILE).write_text(json.dumps(card))
+    entry = packing.add(tmp_path / "zoo", runs[0], mixed)
+    assert entry.training["dtype_policy"] == "float32 and mixed_bfloat16"
+
+
 def test_folder_of_something_else_is_left_alone(runs, tmp_path):
     (tmp_path / "tiny_digits").mkdir()
     (tmp_path / "tiny_digits/code.py").write_text("precious")
