@@ -20,15 +20,17 @@ class Checkpoint(keras.callbacks.Callback):
     Args:
         file: The checkpoint file.
         run: What identifies the run, JSON-able; a file of another run is refused.
+        dtype_policy: What the run is trained in; `kept_dtype_policy` tells it.
 
     Attributes:
         seconds: Duration of the epochs so far, those before an interruption included.
     """
 
-    def __init__(self, file: pathlib.Path, run: Mapping[str, Any]):
+    def __init__(self, file: pathlib.Path, run: Mapping[str, Any], dtype_policy: str = "float32"):
         super().__init__()
         self._file = file
         self._run = dict(run)
+        self._dtype_policy = dtype_policy
         self._mark = 0.0
         self.seconds = 0.0
 
@@ -67,9 +69,22 @@ class Checkpoint(keras.callbacks.Callback):
         arrays = [keras.ops.convert_to_numpy(v) for v in _state(self.model)]
         storage.write_archive(
             self._file,
-            {"run": self._run, "epochs": epoch + 1, "seconds": self.seconds},
+            {
+                "run": self._run,
+                "epochs": epoch + 1,
+                "seconds": self.seconds,
+                "dtype_policy": self._dtype_policy,
+            },
             {str(i): np.asarray(array) for i, array in enumerate(arrays)},
         )
+
+
+def kept_dtype_policy(file: pathlib.Path) -> str | None:
+    """What an interrupted run was trained in; `None` if there is none, or it does not say."""
+    if not file.exists():
+        return None
+    header, _ = storage.read_archive(file, "checkpoint")
+    return header.get("dtype_policy")
 
 
 def _state(model: keras.Model) -> list[keras.Variable]:

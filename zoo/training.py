@@ -18,7 +18,7 @@ from mc_keras import storage
 from mc_keras.folding import fold_batch_norm
 from mc_keras.zoo import architectures, datasets, precision, verification
 from mc_keras.zoo.batches import Batches
-from mc_keras.zoo.checkpoint import Checkpoint
+from mc_keras.zoo.checkpoint import Checkpoint, kept_dtype_policy
 from mc_keras.zoo.recipes import Recipe, get_recipe
 from mc_keras.zoo.schedules import learning_rates
 
@@ -108,7 +108,9 @@ def _train(
             )
         return card
     data = datasets.load_data(recipe.dataset, data_dir)
-    policy = precision.policy_here(recipe.dtype_policy, verbose=verbose)
+    policy = kept_dtype_policy(folder / CHECKPOINT_FILE)
+    if policy is None:
+        policy = precision.policy_here(recipe.dtype_policy, verbose=verbose)
     with _dtype_policy(policy):
         model = build_model(recipe, data, **recipe.training_config)
     architectures.initialize(model, seed)
@@ -161,7 +163,7 @@ def _fit(
         *data.train, batch_size=recipe.batch_size, augmentation=recipe.augmentation, seed=seed
     )
     compile_model(model, recipe, steps=recipe.epochs * len(batches))
-    checkpoint = Checkpoint(folder / CHECKPOINT_FILE, run)
+    checkpoint = Checkpoint(folder / CHECKPOINT_FILE, run, model.dtype_policy.name)
     first_epoch = checkpoint.restore(model)
     log = folder / LOG_FILE
     cut_log(log, first_epoch)

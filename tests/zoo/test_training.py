@@ -15,8 +15,9 @@ import pytest
 
 from mc_keras.storage import sha256_of_file
 from mc_keras.zoo import precision, training
+from mc_keras.zoo.checkpoint import Checkpoint
 from mc_keras.zoo.datasets import load_data
-from mc_keras.zoo.recipes import Recipe
+from mc_keras.zoo.recipes import Recipe, get_recipe
 
 # Everything that a checkpoint must hold: moments of Adam and of batch norm, dropout's generator.
 # Batch norm is folded at the end.
@@ -275,6 +276,23 @@ def test_where_bfloat16_is_slow_the_training_is_in_single_precision(tmp_path, mo
         *(weights_of(tmp_path / run) for run in ("mixed", "single")), strict=True
     ):
         np.testing.assert_array_equal(mine, other)
+
+
+def test_interrupted_run_goes_on_in_the_precision_that_it_had(tmp_path, monkeypatch):
+    recipe = dataclasses.replace(get_recipe("fc_digits"), dtype_policy="mixed_bfloat16", epochs=2)
+    write = Checkpoint.on_epoch_end
+
+    def stop(*arguments):
+        write(*arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(precision, "slowdown_of_bfloat16", lambda: 1.0)
+        patch.setattr(Checkpoint, "on_epoch_end", stop)
+        with pytest.raises(KeyboardInterrupt):
+            training.train(recipe, 3, tmp_path, verbose=0)
+    monkeypatch.setattr(precision, "slowdown_of_bfloat16", pytest.fail)
+    assert training.train(recipe, 3, tmp_path, verbose=0)["dtype_policy"] == "mixed_bfloat16"
 
 
 @pytest.mark.slow
