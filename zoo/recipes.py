@@ -33,8 +33,9 @@ class Recipe:
         learning_rate: Its peak. It rises linearly from 0 and falls to 0 along a cosine.
         warmup: Fraction of a cycle in which the learning rate rises. 0: plain cosine schedule;
             about 0.2: a one-cycle schedule.
-        cycles: How often it rises and falls, in equal parts of the epochs (Loshchilov and Hutter,
-            SGDR, 2017, https://arxiv.org/abs/1608.03983).
+        cycles: It rises and falls once for each, in parts of the epochs of these sizes:
+            `(2, 1)` are two thirds and one (Loshchilov and Hutter, SGDR, 2017,
+            https://arxiv.org/abs/1608.03983).
         weight_decay: Decoupled, see above.
         augmentation: `"none"`, or `"crop_flip"`: images are padded with 4 black pixels on each
             side, cut to their size at a random place, and mirrored half of the time. Or
@@ -59,7 +60,7 @@ class Recipe:
     optimizer: str = "sgd"
     learning_rate: float
     warmup: float = 0.2
-    cycles: int = 1
+    cycles: tuple[int, ...] = (1,)
     weight_decay: float = 0.0
     augmentation: str = "none"
     dtype_policy: str = "float32"
@@ -69,7 +70,7 @@ class Recipe:
     def describe(self) -> dict[str, Any]:
         """All attributes, as runs keep them: runs of before there were cycles have one, unsaid."""
         attributes = dataclasses.asdict(self)
-        if self.cycles == 1:
+        if self.cycles == (1,):
             del attributes["cycles"]
         return attributes
 
@@ -180,7 +181,7 @@ RECIPES = {
             architecture="preactivation_resnet",
             config={**_CIFAR10, "depth": 20, "width": 16},
             epochs=60,
-            cycles=2,
+            cycles=(1, 1),
             learning_rate=0.2,
             weight_decay=5e-3,
             augmentation="mirror_crop_flip",

@@ -15,25 +15,9 @@ import pytest
 import mc_keras as mc
 from mc_keras import locks
 from tests.networks import dense_network
+from tests.tools.commands import run_command
 
 COMMAND = [sys.executable, "-m", "mc_keras.tools.connect"]
-
-# Several runs of `main` in one process, as TensorFlow takes seconds to load.
-MANY = """
-import json, sys
-from absl import flags
-from absl.testing import flagsaver
-from mc_keras.tools import connect
-
-for words in json.load(sys.stdin):
-    with flagsaver.flagsaver():
-        flags.FLAGS(["mc-connect", "--verbose=0", *words])
-        try:
-            connect.main([])
-            print(json.dumps([None, ""]))
-        except Exception as error:
-            print(json.dumps([type(error).__name__, str(error)]))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -168,23 +152,19 @@ np.savez("data.npz", x_train=x, y_train=y, x_test=x[:9], y_test=y[:9])
     words = ["--start=a.keras", "--end=b.keras", "--data=data.npz", "--methods=linear"]
     words += ["--num_points=3", "--export_points=0", "--output_dir=out"]
 
-    def run(tool, *words):
-        command = [sys.executable, "-m", f"mc_keras.tools.{tool}", *words]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-
     for code, message in (
         ([], "class 'Scale' that is not known here; name the Python file that defines it, --code"),
         (["--code=nowhere.py"], "Cannot import --code=nowhere.py: FileNotFoundError"),
     ):
-        refused = run("connect", *words, *code)
+        refused = run_command("connect", *words, *code, cwd=tmp_path)
         assert refused.returncode == 1
         assert message in refused.stderr
-    result = run("connect", *words, "--code=scale.py")
+    result = run_command("connect", *words, "--code=scale.py", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert "no better than chance among 30 classes: are the data scaled" in result.stderr
     saved = ["--path=out/paths/linear.path", "--data=data.npz", "--code=scale"]
     for tool, more in (("evaluate", []), ("export", ["--output_dir=models", "--positions=0.5"])):
-        result = run(tool, *saved, *more)
+        result = run_command(tool, *saved, *more, cwd=tmp_path)
         assert result.returncode == 0, result.stderr
     assert (tmp_path / "models/t_0.500/saved_model.pb").exists()
 
@@ -192,73 +172,59 @@ np.savez("data.npz", x_train=x, y_train=y, x_test=x[:9], y_test=y[:9])
 NO_FILES = {"start": None, "end": None, "data": None}
 
 BAD = {
-    "networks": ({"start": None}, "ValueError", "--pair=NAME"),
-    "both": ({"pair": "fc_digits"}, "ValueError", "--pair=NAME"),
-    "no data": ({"data": None}, "ValueError", "Name the data"),
-    "no pair": ({**NO_FILES, "pair": "fc_digit"}, "ValueError", "Did you mean 'fc_digits'"),
-    "method": ({"methods": "linear,arcc"}, "ValueError", "'arcc': did you mean 'arc'"),
-    "no method": ({"methods": ""}, "ValueError", "--methods is empty"),
-    "other case": ({"methods": "Arc"}, "ValueError", "did you mean 'arc'"),
+    "networks": ({"start": None}, "--pair=NAME"),
+    "both": ({"pair": "fc_digits"}, "--pair=NAME"),
+    "no data": ({"data": None}, "Name the data"),
+    "no pair": ({**NO_FILES, "pair": "fc_digit"}, "Did you mean 'fc_digits'"),
+    "method": ({"methods": "linear,arcc"}, "'arcc': did you mean 'arc'"),
+    "no method": ({"methods": ""}, "--methods is empty"),
+    "other case": ({"methods": "Arc"}, "did you mean 'arc'"),
     "nothing trains": (
         {"methods": "linear,arc", "epochs": "3"},
-        "ValueError",
         "--epochs=3 is for methods that train curves",
     ),
-    "no file": ({"start": "nowhere.keras"}, "ValueError", "no model file 'nowhere.keras'"),
-    "cut file": ({"end": "{place}/cut.keras"}, "ValueError", "not a whole .keras file"),
-    "activation": ({"end": "{place}/tanh.keras"}, "ValueError", "tanh"),
-    "widths": ({"end": "{place}/wide.keras"}, "ValueError", "architecture"),
-    "no data file": ({"data": "nowhere.npz"}, "ValueError", "no data file 'nowhere.npz'"),
-    "half data": ({"data": "{place}/half.npz"}, "ValueError", "x_train, y_train, x_test, y_test"),
-    "shape": ({"data": "{place}/flat.npz"}, "ValueError", "shape"),
-    "labels": ({"data": "{place}/labels.npz"}, "ValueError", "labels"),
-    "folder": ({"output_dir": "{place}/file/out"}, "OSError|NotADirectoryError", "is a file"),
+    "no file": ({"start": "nowhere.keras"}, "no model file 'nowhere.keras'"),
+    "cut file": ({"end": "{place}/cut.keras"}, "not a whole .keras file"),
+    "activation": ({"end": "{place}/tanh.keras"}, "tanh"),
+    "widths": ({"end": "{place}/wide.keras"}, "architecture"),
+    "no data file": ({"data": "nowhere.npz"}, "no data file 'nowhere.npz'"),
+    "half data": ({"data": "{place}/half.npz"}, "x_train, y_train, x_test, y_test"),
+    "shape": ({"data": "{place}/flat.npz"}, "shape"),
+    "labels": ({"data": "{place}/labels.npz"}, "labels"),
+    "folder": ({"output_dir": "{place}/file/out"}, "is a file"),
 }  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def refused(place):
+    """What the command says to each, and the files that it left behind."""
     before = {p for p in place.rglob("*")}
-    words = [
-        flags(place, **{k: v and v.format(place=place) for k, v in changes.items()})
-        for changes, *_ in BAD.values()
-    ]
-    result = subprocess.run(
-        [sys.executable, "-c", MANY], input=json.dumps(words), capture_output=True, text=True
-    )
-    assert result.returncode == 0, result.stderr
-    answers = [json.loads(line) for line in result.stdout.splitlines()]
+    answers = {
+        case: run_command(
+            "connect", *flags(place, **{k: v and v.format(place=place) for k, v in changes.items()})
+        )
+        for case, (changes, _) in BAD.items()
+    }
     left = {p for p in place.rglob("*")} - before - {place / "run", *(place / "run").rglob("*")}
-    return dict(zip(BAD, answers, strict=True)), left
+    return answers, left
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_input_is_answered_in_a_sentence(refused, case):
-    _, kind, message = BAD[case]
-    found_kind, found_message = refused[0][case]
-    assert re.fullmatch(kind, found_kind), found_message
-    assert message in found_message
+def test_bad_input_is_answered_in_one_line_on_stderr(refused, case):
+    answer = refused[0][case]
+    assert answer.returncode == 1
+    assert answer.stdout == ""
+    assert answer.stderr.count("\n") == 1
+    assert BAD[case][1] in answer.stderr
 
 
 def test_bad_input_leaves_nothing_behind(refused):
     assert not refused[1]
 
 
-def test_an_error_is_one_line_on_stderr_with_exit_code_1(place):
-    result = subprocess.run(
-        [*COMMAND, *flags(place, end=place / "tanh.keras")], capture_output=True, text=True
-    )
-    assert result.returncode == 1
-    assert result.stdout == ""
-    assert result.stderr.count("\n") == 1
-    assert "Traceback" not in result.stderr
-
-
 def test_a_pair_of_the_zoo_has_the_ends_that_its_card_tells(tmp_path):
     words = ["--pair=fc_digits", "--methods=arc", "--num_points=3", "--export_points=0"]
-    result = subprocess.run(
-        [*COMMAND, *words, f"--output_dir={tmp_path}"], capture_output=True, text=True
-    )
+    result = run_command("connect", *words, f"--output_dir={tmp_path}")
     assert result.returncode == 0, result.stderr
     record = json.loads((tmp_path / "results.json").read_text())
     quantities = record["methods"]["arc"]["quantities"]

@@ -1,4 +1,3 @@
-import os
 import shutil
 import socket
 import subprocess
@@ -13,6 +12,7 @@ from mc_keras import locks
 from mc_keras.storage import write_json
 from mc_keras.zoo import download
 from mc_keras.zoo.manifest import FILE_NAME, Manifest
+from tests.permissions import call_as_owner
 
 
 @pytest.fixture(autouse=True)
@@ -195,12 +195,11 @@ def test_cache_that_cannot_be_written_does_not_matter_to_local_files(mirror, ent
     assert download.fetch(entry, "end") == mirror / "toy/end.weights.h5"
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_cache_without_permission(online, entry, tmp_path, monkeypatch):
     (tmp_path / "closed").mkdir(mode=0o500)
     monkeypatch.setenv("MC_KERAS_HOME", str(tmp_path / "closed" / "cache"))
     with pytest.raises(OSError, match=r"Cannot write the download cache .*Permission denied"):
-        download.fetch(entry, "end", online.base)
+        call_as_owner(download.fetch, entry, "end", online.base)
 
 
 def test_full_disk_is_one_clear_sentence(online, entry, cache):

@@ -33,7 +33,7 @@ def test_numbers_of_a_recipe_make_sense(name):
     assert recipe.batch_size >= 1
     assert 0 < recipe.learning_rate < 1
     assert 0 <= recipe.warmup < 1
-    assert recipe.epochs % recipe.cycles == 0
+    assert recipe.epochs % sum(recipe.cycles) == 0  # a cycle has whole epochs
     # Decoupled weight decay takes this fraction of every weight in the largest step.
     assert 0 <= recipe.learning_rate * recipe.weight_decay < 0.01
     assert len(set(recipe.seeds)) == 2
@@ -77,6 +77,6 @@ def test_unknown_name_suggests_the_nearest():
 
 def test_a_description_makes_the_recipe_again():
     for recipe in RECIPES.values():
-        for cycles in (1, 3):
+        for cycles in ((1,), (2, 1)):
             other = dataclasses.replace(recipe, cycles=cycles)
             assert Recipe(**other.describe()) == other

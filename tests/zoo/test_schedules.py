@@ -1,5 +1,7 @@
 """Learning rates of a training."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -46,16 +48,22 @@ def test_without_warmup_the_rate_only_falls():
 @pytest.mark.parametrize("warmup", [0.0, 0.2])
 def test_cycles_are_alike(warmup):
     once = rates(50, warmup=warmup)
-    np.testing.assert_allclose(rates(150, warmup=warmup, cycles=3), np.tile(once, 3))
+    np.testing.assert_allclose(rates(150, warmup=warmup, cycles=(1, 1, 1)), np.tile(once, 3))
 
 
 def test_the_training_ends_with_a_cycle_where_steps_do_not_divide():
-    found = rates(101, cycles=2)
+    found = rates(101, cycles=(1, 1))
     assert found[-1] < 0.01 * found.max()
     assert (found[51:61] < found[61]).all()
 
 
-@pytest.mark.parametrize(("cycles", "steps"), [(0, 10), (11, 10)])
-def test_as_many_cycles_as_there_are_steps(cycles, steps):
-    with pytest.raises(ValueError, match=f"cycles={cycles}, for {steps} batches"):
+def test_cycles_have_the_sizes_they_are_given():
+    expected = np.concatenate([rates(100), rates(50)])
+    np.testing.assert_allclose(rates(150, cycles=(2, 1)), expected)
+
+
+@pytest.mark.parametrize("cycles", [(), (0,), (2, -1), (1,) * 11])
+def test_as_many_cycles_as_there_are_steps(cycles):
+    steps = 10
+    with pytest.raises(ValueError, match=re.escape(f"cycles={cycles}, for {steps} batches")):
         learning_rates(recipe(cycles=cycles), steps)
