@@ -2,7 +2,8 @@
 
 `interpret` evaluates a Sequential or Functional model call by call with any kind of value: real
 arrays give the outputs of the model, symbols give whatever the evaluation says. Nested models are
-entered, so an evaluation only ever sees layers and `keras.ops`.
+entered, so an evaluation sees layers and `keras.ops`, and of models those only that are given a
+mask.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,6 +22,14 @@ def is_graph(op: Any) -> bool:
         return False
     calls = [cls for cls in type(op).__mro__ if "call" in vars(cls)]
     return calls[0].__module__.startswith("keras.")
+
+
+def is_entered(op: Any, kwargs: dict) -> bool:
+    """Whether a call is one of a graph, and `bind` tells all that it is given.
+
+    A mask that is given to a nested model is told to no layer in it: that call stays whole.
+    """
+    return is_graph(op) and all(mask is None for mask in keras.tree.flatten(kwargs.get("mask")))
 
 
 def interpret(
@@ -51,7 +60,7 @@ def interpret(
         kwargs = keras.tree.map_structure(fill, node.arguments.kwargs)
         op = node.operation
         name = f"{path}{op.name}"
-        if is_graph(op):
+        if is_entered(op, kwargs):
             given = bind(op, args, kwargs)
             results: Sequence[Any] = interpret(op, given, evaluate, f"{name}/")
         else:

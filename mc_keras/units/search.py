@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mc_keras.units.call import Call, NoRule, tensors_in
-from mc_keras.units.graph import bind, interpret, is_graph
+from mc_keras.units.graph import bind, interpret, is_entered, is_graph
 from mc_keras.units.groups import UnitAxis, UnitGroup
 from mc_keras.units.places import Places, Resolved
 from mc_keras.units.rules import find_rule
@@ -158,7 +158,7 @@ class Walk:
 
         spec_args, spec_kwargs = keras.tree.map_structure(symbol, (args, kwargs))
         spec = op.compute_output_spec(*spec_args, **spec_kwargs)
-        if is_graph(op):
+        if is_entered(op, kwargs):
             results = interpret(op, bind(op, args, kwargs), self.graph_call, f"{path}/")
         else:
             shapes = [tensor.shape for tensor in keras.tree.flatten(spec)]

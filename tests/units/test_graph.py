@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+import mc_keras as mc
 from mc_keras.units.graph import interpret
 from tests.units.layer_models import MODELS
 from tests.units.networks import outputs, random_inputs, randomize
@@ -54,3 +55,19 @@ def test_paths_of_nested_models():
 
     interpret(keras.Model(inputs, inner(inputs)), [None], note)
     assert seen == ["block/deep"]
+
+
+def test_a_nested_model_that_is_given_a_mask_stays_whole():
+    inputs = keras.Input((3, 4))
+    hidden = keras.layers.Dense(5, activation="relu")(inputs)
+    mask = keras.ops.any(hidden > 0.5, axis=-1)
+    steps = keras.Input((3, 5))
+    block = keras.Model(steps, keras.layers.GlobalAveragePooling1D()(steps), name="block")
+    pooled = block(hidden, mask=mask)
+    model = randomize(keras.Model(inputs, keras.layers.Dense(2)(pooled)))
+    arrays = [keras.ops.convert_to_tensor(array) for array in random_inputs(model)]
+    values = flat(interpret(model, arrays, run))
+    np.testing.assert_allclose(values, outputs(model, arrays), rtol=1e-12)
+    with pytest.raises(ValueError, match="'block'"):
+        mc.unit_groups(model)
+    assert not mc.unit_groups(model, on_unknown="end")
