@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import keras
+from keras.optimizers import schedules as keras_schedules
+from keras.optimizers.schedules import CosineDecay, LearningRateSchedule
 
 from mc_keras.zoo.recipes import Recipe
 
-Schedule = keras.optimizers.schedules.LearningRateSchedule
 
-
-def learning_rates(recipe: Recipe, steps: int) -> Schedule:
+def learning_rates(recipe: Recipe, steps: int) -> LearningRateSchedule:
     """The recipe's schedule over `steps` batches: it rises linearly, falls along a cosine.
 
     Raises:
@@ -32,9 +32,9 @@ def learning_rates(recipe: Recipe, steps: int) -> Schedule:
     return schedules[0] if len(schedules) == 1 else InTurn(schedules, starts)
 
 
-def _cycle(recipe: Recipe, steps: int) -> Schedule:
+def _cycle(recipe: Recipe, steps: int) -> LearningRateSchedule:
     warmup = round(recipe.warmup * steps)
-    return keras.optimizers.schedules.CosineDecay(
+    return CosineDecay(
         initial_learning_rate=0.0 if warmup else recipe.learning_rate,
         decay_steps=steps - warmup,
         warmup_target=recipe.learning_rate if warmup else None,
@@ -43,7 +43,7 @@ def _cycle(recipe: Recipe, steps: int) -> Schedule:
 
 
 @keras.saving.register_keras_serializable("mc_keras")
-class InTurn(Schedule):
+class InTurn(LearningRateSchedule):
     """Schedules one after the other.
 
     Args:
@@ -51,7 +51,7 @@ class InTurn(Schedule):
         starts: The step at which each begins, ascending from 0.
     """
 
-    def __init__(self, schedules: Sequence[Schedule], starts: Sequence[int]):
+    def __init__(self, schedules: Sequence[LearningRateSchedule], starts: Sequence[int]):
         self.schedules = list(schedules)
         self.starts = list(starts)
 
@@ -64,11 +64,11 @@ class InTurn(Schedule):
 
     def get_config(self) -> dict[str, Any]:
         """See `keras.optimizers.schedules.LearningRateSchedule`."""
-        schedules = [keras.optimizers.schedules.serialize(one) for one in self.schedules]
+        schedules = [keras_schedules.serialize(one) for one in self.schedules]
         return {"schedules": schedules, "starts": self.starts}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
         """See `keras.optimizers.schedules.LearningRateSchedule`."""
-        schedules = [keras.optimizers.schedules.deserialize(one) for one in config["schedules"]]
+        schedules = [keras_schedules.deserialize(one) for one in config["schedules"]]
         return cls(schedules, config["starts"])
