@@ -36,9 +36,9 @@ def train_population(
     """Train a fully connected network from many seeds, in one program, into one file.
 
     Each network is what `train` makes of its seed, up to the rounding of its arithmetic: the same
-    first weights, order of the data and schedule. An interrupted run goes on after its last whole
-    epoch when the same call is made again; a finished one is not repeated. Kernels are stored in
-    float16 if that changes no accuracy by more than 0.01 percentage points.
+    first weights, order of the data and schedule, always in float32. An interrupted run goes on
+    after its last whole epoch when the same call is made again; a finished one is not repeated.
+    Kernels are stored in float16 if that changes no accuracy by more than 0.01 percentage points.
 
     Args:
         recipe: A recipe of a fully connected network, or its name.
@@ -58,6 +58,7 @@ def train_population(
         OSError: If the file cannot be written.
     """
     recipe = get_recipe(recipe) if isinstance(recipe, str) else recipe
+    recipe = dataclasses.replace(recipe, dtype_policy="float32")
     if epochs is not None:
         recipe = dataclasses.replace(recipe, epochs=epochs)
     seeds = [int(seed) for seed in seeds]

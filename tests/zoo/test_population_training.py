@@ -50,6 +50,12 @@ def test_header_says_how_they_were_made(population):
     assert len(read["metrics"]) == 3
 
 
+def test_header_says_that_they_were_made_in_float32(tmp_path):
+    mixed = dataclasses.replace(RECIPE, dtype_policy="mixed_bfloat16", epochs=1)
+    header = train_population(mixed, [0, 1], tmp_path / "0-1.networks", verbose=0)
+    assert header["recipe"]["dtype_policy"] == "float32"
+
+
 def test_a_finished_population_is_not_trained_again(population, monkeypatch):
     file, header = population
     monkeypatch.setattr(population_training, "_train", None)
