@@ -90,8 +90,12 @@ def subset(arrays: Sequence[np.ndarray], count: int, seed: int) -> tuple[np.ndar
 def inputs_of(data: Any) -> np.ndarray:
     """The inputs x of an array, a pair `(x, y)` or a `tf.data.Dataset` of pairs or of inputs."""
     if hasattr(data, "as_numpy_iterator"):
-        spec = data.element_spec
-        return as_xy(data)[0] if isinstance(spec, tuple) else _stack(list(data.as_numpy_iterator()))
+        if isinstance(data.element_spec, tuple):
+            return as_xy(data)[0]
+        elements = [np.asarray(element) for element in data.as_numpy_iterator()]
+        # Batches have a first dimension that is not known before: the last may be smaller.
+        shape = data.element_spec.shape
+        return (np.concatenate if shape.rank and shape[0] is None else np.stack)(elements)
     if isinstance(data, tuple | list) and len(data) == 2 and np.ndim(data[0]) > 0:
         return as_xy(data)[0]
     return np.asarray(data)
@@ -177,12 +181,17 @@ def _from_dataset(dataset: Any, name: str) -> XY:
     elements = list(dataset.as_numpy_iterator())
     if not elements:
         raise ValueError(f"The {name} is empty: it needs at least one example.")
-    # Labels are scalars in an unbatched data set, vectors in a batched one.
-    if np.ndim(elements[0][1]) == 0:
-        return _stack([e[0] for e in elements]), _stack([e[1] for e in elements])
-    x, y = (np.concatenate([np.asarray(e[i]) for e in elements]) for i in (0, 1))
-    return x, y
+    x, y = ([np.asarray(element[i]) for element in elements] for i in (0, 1))
+    join = np.concatenate if _batched(spec, x, y) else np.stack
+    return join(x), join(y)
 
 
-def _stack(items: list[Any]) -> np.ndarray:
-    return np.stack([np.asarray(item) for item in items])
+def _batched(spec: Any, x: Sequence[np.ndarray], y: Sequence[np.ndarray]) -> bool:
+    """Whether elements are batches: as many inputs as targets in each, by the spec as well.
+
+    Rows of one length, with targets of that length, look like batches.
+    """
+    if not all(a.ndim and b.ndim and len(a) == len(b) for a, b in zip(x, y, strict=True)):
+        return False
+    of_x, of_y = (part.shape for part in spec[:2])
+    return of_x.rank is None or of_y.rank is None or of_x[0] == of_y[0]

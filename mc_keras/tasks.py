@@ -5,34 +5,75 @@ from typing import Any
 import keras
 import numpy as np
 
-from mc_keras.data import is_label
-
 
 def infer_loss(model: keras.Model, y: np.ndarray) -> keras.losses.Loss:
     """The usual loss of a model that ends this way, for targets like `y`.
 
-    Integer labels give sparse categorical cross-entropy (binary where there is one output), rows
-    that sum to one categorical cross-entropy, everything else mean squared error. Cross-entropies
-    take logits unless the model ends in softmax or sigmoid.
+    Whole numbers, one for each example (or place, where the outputs are vectors at places), give
+    sparse categorical cross-entropy, and binary cross-entropy where there is one output and they
+    are 0 and 1; rows that sum to one categorical cross-entropy; everything else mean squared error.
+    Cross-entropies take logits unless the model ends in softmax or sigmoid.
 
     Args:
-        model: A built Keras model.
-        y: Targets, shape `(N,)`, `(N, 1)` or `(N, num_outputs)`.
+        model: A built Keras model of one output.
+        y: Targets: of the shape of the outputs, or that without the last axis, or with 1 there.
+
+    Raises:
+        ValueError: If they are of another shape, or one number each for several outputs that is no
+            label of theirs.
     """
-    num_outputs = model.output_shape[-1]
+    loss = _usual_loss(model, y)
+    if loss is None:
+        raise ValueError(
+            f"The targets have shape {y.shape[1:]} for each example and go from {y.min()} to "
+            f"{y.max()}, the outputs of the model '{model.name}' have shape "
+            f"{model.output_shape[1:]}: targets must be of that shape, or labels, which are whole "
+            f"numbers from 0 to {_num_outputs(model) - 1}, of that shape without its last axis."
+        )
+    return loss
+
+
+def _usual_loss(model: keras.Model, y: np.ndarray) -> keras.losses.Loss | None:
+    """See `infer_loss`; `None` where that raises an error."""
+    places, targets = model.output_shape[1:-1], y.shape[1:]
+    num_outputs = _num_outputs(model)
     logits = not ends_in_probabilities(model)
-    if is_label(y) and y.dtype.kind in "iub":
+    if _fits(targets, places) or (targets[-1:] == (1,) and _fits(targets[:-1], places)):
         if num_outputs == 1:
-            return keras.losses.BinaryCrossentropy(from_logits=logits)
-        return keras.losses.SparseCategoricalCrossentropy(from_logits=logits)
-    if not is_label(y) and y.shape[-1] == num_outputs and np.allclose(y.sum(-1), 1, atol=1e-3):
+            if _are_labels(y, 2):
+                return keras.losses.BinaryCrossentropy(from_logits=logits)
+            return keras.losses.MeanSquaredError()
+        if _are_labels(y, num_outputs):
+            return keras.losses.SparseCategoricalCrossentropy(from_logits=logits)
+        return None
+    if not _fits(targets, model.output_shape[1:]):
+        return None
+    if np.allclose(y.sum(-1), 1, atol=1e-3):
         return keras.losses.CategoricalCrossentropy(from_logits=logits)
     return keras.losses.MeanSquaredError()
 
 
+def _num_outputs(model: keras.Model) -> int:
+    """Number of outputs for each example and place."""
+    shape: tuple[int, ...] = model.output_shape
+    return shape[-1] if len(shape) > 1 else 1
+
+
+def _fits(shape: tuple[int, ...], expected: tuple[int | None, ...]) -> bool:
+    return len(shape) == len(expected) and all(
+        e in (None, s) for s, e in zip(shape, expected, strict=True)
+    )
+
+
+def _are_labels(y: np.ndarray, num_classes: int) -> bool:
+    """Whether `y` holds whole numbers from 0 on, of any dtype."""
+    whole = y.dtype.kind in "iub" or (y.dtype.kind == "f" and (y == np.floor(y)).all())
+    return bool(whole and (y >= 0).all() and (y < num_classes).all())
+
+
 def infer_accuracy(model: keras.Model, y: np.ndarray) -> keras.metrics.Metric | None:
     """The accuracy that goes with `infer_loss`, or `None` for a regression."""
-    loss = infer_loss(model, y)
+    loss = _usual_loss(model, y)
     if isinstance(loss, keras.losses.SparseCategoricalCrossentropy):
         return keras.metrics.SparseCategoricalAccuracy(name="accuracy")
     if isinstance(loss, keras.losses.CategoricalCrossentropy):
@@ -54,7 +95,8 @@ def ends_in_probabilities(model: keras.Model) -> bool:
             layer = operations.get(layer.output_names[0])
         else:
             return False
-    if isinstance(layer, keras.layers.Softmax):
-        return True
+    # `Softmax` and `Sigmoid` are classes of layers, and of operations of `keras.ops` as well;
+    # activations may be functions of any library.
     activation = getattr(layer, "activation", None)
-    return activation in (keras.activations.softmax, keras.activations.sigmoid)
+    names = (getattr(activation, "__name__", ""), type(layer).__name__, type(activation).__name__)
+    return not {"softmax", "softmax_v2", "sigmoid"}.isdisjoint(map(str.lower, names))

@@ -42,6 +42,16 @@ def test_named_tuples_and_mappings():
 def test_inputs_alone():
     np.testing.assert_array_equal(inputs_of(X), X)
     np.testing.assert_array_equal(inputs_of(tf.data.Dataset.from_tensor_slices(X)), X)
+    np.testing.assert_array_equal(inputs_of(tf.data.Dataset.from_tensor_slices(X).batch(5)), X)
+
+
+@pytest.mark.parametrize("targets", [np.eye(3)[Y], Y[:, None]], ids=["one-hot", "columns"])
+def test_data_sets_of_rows_of_targets(targets):
+    dataset = tf.data.Dataset.from_tensor_slices((X, targets))
+    for form in (dataset, dataset.batch(5), dataset.batch(4, drop_remainder=True)):
+        x, y = as_xy(form)
+        np.testing.assert_array_equal(x, X)
+        np.testing.assert_array_equal(y, targets)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from mc_keras.tasks import ends_in_probabilities, infer_accuracy, infer_loss
 
@@ -25,6 +26,9 @@ MODELS = {
     "Softmax layer": (sequential(layers.Dense(3), layers.Softmax()), True),
     "Activation layer": (sequential(layers.Dense(3), layers.Activation("softmax")), True),
     "nested": (sequential(keras.Sequential([layers.Dense(3, "softmax")])), True),
+    "function of TensorFlow": (sequential(layers.Dense(3, tf.nn.softmax)), True),
+    "operation": (functional(keras.ops.softmax), True),
+    "activation's function": (functional(keras.activations.softmax), True),
     "functional logits": (functional(lambda x: layers.ReLU()(x)), False),
     "functional softmax": (functional(lambda x: layers.Softmax()(x)), True),
 }
@@ -49,6 +53,10 @@ def test_probabilities_are_recognised(name):
         (1, BINARY, losses.BinaryCrossentropy, "BinaryAccuracy"),
         (1, BINARY * 0.3, losses.MeanSquaredError, "NoneType"),
         (2, np.ones((3, 2)) * 0.9, losses.MeanSquaredError, "NoneType"),
+        (3, LABELS * 1.0, losses.SparseCategoricalCrossentropy, "SparseCategoricalAccuracy"),
+        (1, BINARY * 1.0, losses.BinaryCrossentropy, "BinaryAccuracy"),
+        (1, BINARY * 18, losses.MeanSquaredError, "NoneType"),
+        (1, 2 * BINARY - 1, losses.MeanSquaredError, "NoneType"),
     ],
 )
 def test_loss_and_accuracy(outputs, targets, loss, accuracy):
@@ -64,3 +72,19 @@ def test_binary_accuracy_is_that_of_the_sign(activation):
     outputs = np.array([[-1.0], [0.2], [-0.1]])
     outputs = outputs if activation is None else 1 / (1 + np.exp(-outputs))
     assert float(metric(BINARY[:, None], outputs)) == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("shape", [(2, 4), (2, 4, 1)])
+def test_labels_at_places(shape):
+    model = keras.Sequential([keras.Input((4, 5)), layers.Dense(3)])
+    labels = np.arange(8).reshape(shape) % 3
+    assert isinstance(infer_loss(model, labels), losses.SparseCategoricalCrossentropy)
+    assert infer_accuracy(model, labels).name == "accuracy"
+
+
+@pytest.mark.parametrize("targets", [LABELS * 0.5, LABELS + 1.0, np.ones((3, 2)), LABELS - 1])
+def test_targets_that_do_not_fit_the_outputs(targets):
+    model = sequential(layers.Dense(3))
+    with pytest.raises(ValueError, match="whole numbers from 0 to 2, of that shape without"):
+        infer_loss(model, targets)
+    assert infer_accuracy(model, targets) is None  # a loss of the user's may take them

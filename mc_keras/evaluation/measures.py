@@ -1,6 +1,5 @@
 """Loss and metrics at many points, accumulated batch by batch inside compiled functions."""
 
-import copy
 import difflib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -11,6 +10,7 @@ import tensorflow as tf
 
 from mc_keras.tasks import infer_accuracy, infer_loss
 
+_FEW = 8  # examples that tell functions apart
 _HIGHER_IS_BETTER = ("acc", "accuracy", "auc", "f1", "precision", "recall", "score")
 
 
@@ -45,7 +45,7 @@ class Measures:
         loss: Any = None,
         metrics: Sequence[Any] = ("accuracy",),
     ):
-        self._loss = _elementwise(infer_loss(model, y) if loss is None else loss)
+        self._loss = _loss(infer_loss(model, y) if loss is None else loss)
         self._metrics = [m for item in metrics if (m := _metric(item, model, y)) is not None]
         self.names = ("loss", *(metric.name for metric in self._metrics))
         if len(set(self.names)) < len(self.names):
@@ -54,19 +54,19 @@ class Measures:
                 "metric objects with different names."
             )
         self._try(model, x[:1], y[:1])
+        self._few = y[:_FEW]
 
     def _try(self, model: keras.Model, x: np.ndarray, y: np.ndarray) -> None:
         """One example through everything: some metrics make their variables on first use."""
         outputs = model(x, training=False)
-        for name, compute in [
-            (self._loss.name, lambda: self._loss(y, outputs)),
-            *((m.name, lambda m=m: _scalar(m, y, outputs)) for m in self._metrics),
-        ]:
+        self._output_shape = tuple(outputs.shape[1:])
+        measured: list[tuple[Any, Callable[..., Any]]] = [(self._loss, _total)]
+        for item, compute in [*measured, *((m, _scalar) for m in self._metrics)]:
             try:
-                compute()
+                compute(item, y, outputs)
             except Exception as error:
                 raise ValueError(
-                    f"'{name}' cannot be computed for outputs of shape {tuple(outputs.shape[1:])} "
+                    f"'{item.name}' cannot be computed for outputs of shape {self._output_shape} "
                     f"and targets of shape {y.shape[1:]} for each example: "
                     f"{str(error).splitlines()[0]}"
                 ) from error
@@ -78,8 +78,28 @@ class Measures:
 
     @property
     def config(self) -> dict[str, Any]:
-        """JSON-able description of the loss and the metrics."""
-        return {"loss": _described(self._loss), "metrics": [_described(m) for m in self._metrics]}
+        """JSON-able description of the loss and the metrics.
+
+        What Keras cannot write down, such as functions, is told by its value on a few outputs.
+        """
+        generator = np.random.default_rng(0)
+        outputs = generator.uniform(0.1, 0.9, (len(self._few), *self._output_shape))
+        outputs = tf.constant(outputs / outputs.sum(-1, keepdims=True), "float32")
+
+        def described(item: Any, compute: Callable[..., float]) -> dict[str, Any]:
+            description = _described(item)
+            if not _is_of_keras(item):
+                description["value"] = _text(lambda: compute(item, self._few, outputs))
+            return description
+
+        loss = described(self._loss, _mean)
+        # Keras numbers them: `auc_1`. That of the loss is told nowhere.
+        del loss["name"]
+        loss["config"].pop("name", None)
+        return {
+            "loss": loss,
+            "metrics": [described(metric, _scalar) for metric in self._metrics],
+        }
 
     def initial(self, num_points: int) -> list[np.ndarray]:
         """Empty accumulators of some points, each of shape `(num_points, ...)`."""
@@ -92,13 +112,8 @@ class Measures:
 
     def update(self, accumulators: Sequence[Any], y: Any, outputs: Any) -> list[Any]:
         """The accumulators of one point after a batch, in tensors."""
-        values = tf.cast(self._loss(y, outputs), "float64")
-        mask = getattr(outputs, "_keras_mask", None)
-        count = tf.size(values) if mask is None else tf.math.count_nonzero(mask)
-        updated = [
-            accumulators[0] + tf.reduce_sum(values),
-            accumulators[1] + tf.cast(count, "float64"),
-        ]
+        total, count = _total(self._loss, y, outputs)
+        updated = [accumulators[0] + total, accumulators[1] + count]
         position = 2
         for metric in self._metrics:
             after = position + len(metric.variables)
@@ -120,13 +135,10 @@ class Measures:
         return columns
 
 
-def _elementwise(loss: Any) -> keras.losses.Loss:
-    """A loss that returns one value for each example (and place)."""
+def _loss(loss: Any) -> keras.losses.Loss:
     if isinstance(loss, str):
         loss = _by_name(loss, keras.losses.get, "loss")
     if isinstance(loss, keras.losses.Loss):
-        loss = copy.copy(loss)
-        loss.reduction = "none"
         return loss
     if not callable(loss):
         raise TypeError(
@@ -135,9 +147,34 @@ def _elementwise(loss: Any) -> keras.losses.Loss:
     return _FunctionLoss(loss)
 
 
+def _total(loss: keras.losses.Loss, y: Any, outputs: Any) -> tuple[Any, Any]:
+    """Sum of the loss over the elements that are not masked, and their number, float64.
+
+    What `keras.losses.Loss.__call__` does before it reduces the values. The loss may mask elements
+    as well as the outputs, and where it returns one number that is the mean of the batch.
+    """
+    masks = [getattr(outputs, "_keras_mask", None)]
+    values = loss.call(*(keras.ops.convert_to_tensor(a, dtype=loss.dtype) for a in (y, outputs)))
+    masks.append(getattr(values, "_keras_mask", None))
+    values = tf.cast(values, "float64")
+    if values.shape.rank == 0:
+        count = tf.cast(tf.shape(outputs)[0], "float64")
+        return values * count, count
+    kept = tf.ones_like(values, "bool")
+    for mask in masks:
+        if mask is not None:
+            kept &= tf.cast(mask, "bool")
+    return tf.reduce_sum(tf.where(kept, values, 0.0)), tf.reduce_sum(tf.cast(kept, "float64"))
+
+
+def _mean(loss: keras.losses.Loss, y: np.ndarray, outputs: Any) -> float:
+    total, count = _total(loss, y, outputs)
+    return float(total / count)
+
+
 class _FunctionLoss(keras.losses.Loss):
     def __init__(self, function: Callable[[Any, Any], Any]):
-        super().__init__(name=getattr(function, "__name__", "loss"), reduction="none")
+        super().__init__(name=getattr(function, "__name__", "loss"))
         self._function = function
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
@@ -172,12 +209,13 @@ def _by_name(name: str, get: Callable[[str], Any], what: str) -> Any:
         raise ValueError(f"Keras has no {what} '{name}'. {hint}") from error
 
 
-def _scalar(metric: keras.metrics.Metric, y: np.ndarray, outputs: Any) -> None:
+def _scalar(metric: keras.metrics.Metric, y: np.ndarray, outputs: Any) -> float:
     metric.update_state(y, outputs)
-    shape = np.shape(metric.result())
+    value = np.asarray(metric.result())
     metric.reset_state()
-    if shape != ():
-        raise ValueError(f"it is not one number but has shape {shape}; choose an average.")
+    if value.shape != ():
+        raise ValueError(f"it is not one number but has shape {value.shape}; choose an average.")
+    return float(value)
 
 
 def _lower(metric: keras.metrics.Metric) -> bool:
@@ -193,3 +231,17 @@ def _described(item: Any) -> dict[str, Any]:
     except Exception:  # a function or class that Keras cannot write down
         config = {}
     return {"class": type(item).__name__, "name": item.name, "config": config}
+
+
+def _is_of_keras(item: Any) -> bool:
+    """Whether a loss or metric is a class of Keras, which its configuration tells everything of."""
+    kind = type(item)
+    return kind.__module__.startswith("keras.") and kind is not keras.metrics.MeanMetricWrapper
+
+
+def _text(compute: Callable[[], Any]) -> str:
+    """A number in few digits, as its last ones may differ between machines."""
+    try:
+        return f"{float(compute()):.4g}"
+    except Exception as error:  # targets that it does not take with such outputs
+        return type(error).__name__

@@ -100,7 +100,7 @@ def evaluate_plane(
         reestimate=check_batch_norm(model, "reestimate", splits),
     )
     run = {
-        "points": points_fingerprint(model, corners.arrays),
+        "points": points_fingerprint(model, [*corners.arrays, corners.state]),
         "data": {name: fingerprint(split) for name, split in splits.items()},
         "grid": [x.tolist(), y.tolist()],
         "measures": measures.config,

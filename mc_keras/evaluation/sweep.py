@@ -45,7 +45,7 @@ class Sweep:
         self._update = update
         self._fuse = fuse
         self._rows = rows
-        self._compiled: dict[bool, Any] = {}
+        self._compiled: dict[Any, Any] = {}
 
     def __call__(self, weights: Weights, accumulators: list[Any], x: Any, y: Any) -> list[Any]:
         """The accumulators, each of shape `(capacity, ...)`, after the block `(x, y)`."""
@@ -57,14 +57,18 @@ class Sweep:
         return self._run(weights, accumulators, x, y, fuse=False)
 
     def _run(self, *arguments: Any, fuse: bool) -> list[Any]:
-        if fuse not in self._compiled:
-            signature = tf.nest.map_structure(lambda a: tf.TensorSpec(a.shape, a.dtype), arguments)
-            if not fuse:
-                *others, x, y = signature
-                signature = (*others, _any_length(x), _any_length(y))
+        signature = tf.nest.map_structure(lambda a: tf.TensorSpec(a.shape, a.dtype), arguments)
+        *others, x, y = signature
+        if not fuse:
+            x, y = _any_length(x), _any_length(y)
+        # The arrays of another split may be of other dtypes.
+        key = (fuse, x, y)
+        if key not in self._compiled:
             step = self._step_with(tf.function(self._loop, autograph=False, jit_compile=fuse))
-            self._compiled[fuse] = tf.function(step, input_signature=signature, autograph=False)
-        return self._compiled[fuse](*arguments)
+            self._compiled[key] = tf.function(
+                step, input_signature=(*others, x, y), autograph=False
+            )
+        return self._compiled[key](*arguments)
 
     def _step_with(self, loop: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
         def step(weights: Weights, accumulators: list[Any], x: Any, y: Any) -> list[Any]:

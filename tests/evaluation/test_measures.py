@@ -71,3 +71,52 @@ def test_a_metric_of_many_numbers_is_refused(split):
     averaged = keras.metrics.F1Score(average="macro", name="f1")
     measures = Measures(dense_network(), x, one_hot, None, [averaged])
     assert measures.directions(["test"])["test_f1"] is False
+
+
+def test_a_loss_that_is_a_mean_counts_for_the_examples_of_its_batch(split):
+    model, (x, y) = dense_network(), split
+    elementwise = keras.losses.sparse_categorical_crossentropy
+
+    def mean(y, outputs):
+        return keras.ops.mean(elementwise(y, outputs, from_logits=True))
+
+    whole = run(Measures(model, x, y), model, x, y, [60])
+    assert run(Measures(model, x, y, mean), model, x, y, [1, 42, 17]) == pytest.approx(whole)
+    nameless = Measures(model, x, y, lambda y, outputs: mean(y, outputs))
+    assert run(nameless, model, x, y, [60]) == pytest.approx(whole)
+
+
+def test_elements_that_the_loss_ignores_do_not_count():
+    model = keras.Sequential([keras.Input((5, 4)), keras.layers.Dense(3)])
+    generator = np.random.default_rng(0)
+    x, y = generator.normal(size=(20, 5, 4)), generator.integers(-1, 3, (20, 5))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=-1)
+    found, *_ = run(Measures(model, x, y, loss, []), model, x, y, [7, 13])
+    assert found == pytest.approx(float(loss(y, model(x))), rel=1e-6)
+
+
+def test_functions_of_one_name_are_told_apart(split):
+    model, (x, y) = dense_network(), split
+
+    def scaled(factor):
+        def loss(y, outputs):
+            return factor * outputs[:, 0]
+
+        return loss
+
+    class Scaled(keras.losses.Loss):
+        def __init__(self, factor):
+            super().__init__()
+            self.factor = factor
+
+        def call(self, y_true, y_pred):
+            return self.factor * y_pred[:, 0]
+
+    for kind in (scaled, Scaled):
+        one, same, other = (Measures(model, x, y, kind(f)).config for f in (1.0, 1.0, 3.0))
+        assert one == same != other
+    metrics = [scaled(factor) for factor in (1.0, 3.0)]
+    for metric in metrics:
+        metric.__name__ = "scaled"
+    one, other = (Measures(model, x, y, None, [metric]).config for metric in metrics)
+    assert one != other

@@ -37,3 +37,14 @@ def test_xla_changes_nothing_not_even_with_a_short_last_block(report_of):
 def test_a_metric_that_xla_cannot_compile_is_measured_without_it(report_of):
     report = report_of(fuse=True, metrics=["accuracy", not_for_xla])
     np.testing.assert_allclose(report["test_not_for_xla"], report["test_accuracy"], rtol=1e-6)
+
+
+@pytest.mark.parametrize("fuse", [False, True])
+def test_splits_may_differ_in_their_dtypes(monkeypatch, fuse):
+    monkeypatch.setattr(engine, "_WORTH_FUSING", 0 if fuse else np.inf)
+    x, y = classification_data((5,), 70)
+    path = mc.connect(dense_network(0), dense_network(1), "arc")
+    splits = {"one": (x, y), "other": (x.astype("float64"), y[:, None].astype("int8"))}
+    report = mc.evaluate_path(path, splits, 5, verbose=0)
+    for name in ("loss", "accuracy"):
+        np.testing.assert_allclose(report[f"other_{name}"], report[f"one_{name}"], rtol=1e-6)
