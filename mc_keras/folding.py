@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from mc_keras.units.graph import interpret, is_graph
+from mc_keras.weight_space import adapted_normalizations
 
 _LINEAR = (keras.layers.Dense, keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
 
@@ -65,6 +66,8 @@ def fold_batch_norm(model: keras.Model) -> keras.Model:
         source = model.get_layer(layer.name)
         norm = folds.get(layer.name)
         layer.set_weights(source.get_weights() if norm is None else _folded(source, norm))
+    for layer in adapted_normalizations(folded):
+        layer.finalize_state()
     return folded
 
 

@@ -6,6 +6,7 @@ tensors aligned with `WeightSpace.variables`; a *state* is one aligned with
 not trained).
 """
 
+import contextlib
 import json
 import types
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +14,8 @@ from typing import Any
 
 import keras
 import numpy as np
+
+from mc_keras.storage import fingerprint
 
 Point = list[Any]
 
@@ -61,6 +64,7 @@ class WeightSpace:
             for v in model.non_trainable_variables
             if id(v) not in weights and keras.backend.is_int_dtype(v.dtype) and v.shape == (2,)
         )
+        self._normalizations = adapted_normalizations(model)
         if not self.variables:
             raise ValueError(
                 f"The model '{model.name}' has no weights, so there is nothing to connect."
@@ -87,6 +91,8 @@ class WeightSpace:
                 variable.assign(value)
         for variable, value in zip(self.variables, point, strict=True):
             variable.assign(value)
+        for layer in self._normalizations:
+            layer.finalize_state()
 
     def check(self, arrays: Sequence[Any], variables: Sequence[Any], what: str) -> None:
         """Raise ValueError unless `arrays` has the number and shapes of `variables`."""
@@ -133,11 +139,29 @@ class WeightSpace:
         mapping += zip(self.state_variables, state, strict=True)
         if seeds is not None:
             mapping += zip(self.seed_variables, seeds, strict=True)
-        with keras.StatelessScope(
-            state_mapping=mapping, collect_losses=True, initialize_variables=False
-        ) as scope:
+        with (
+            keras.StatelessScope(
+                state_mapping=mapping, collect_losses=True, initialize_variables=False
+            ) as scope,
+            self._normalized(),
+        ):
             result = compute()
         return result, [scope.get_current_value(v) for v in self.state_variables]
+
+    @contextlib.contextmanager
+    def _normalized(self) -> Iterator[None]:
+        """Within this, adapted layers compute with the present values of their variables.
+
+        They hold tensors that were made of them; those of a scope must not outlive it.
+        """
+        before = [(layer.mean, layer.variance) for layer in self._normalizations]
+        for layer in self._normalizations:
+            layer.finalize_state()
+        try:
+            yield
+        finally:
+            for layer, (mean, variance) in zip(self._normalizations, before, strict=True):
+                layer.mean, layer.variance = mean, variance
 
     def __call__(
         self,
@@ -183,6 +207,18 @@ def clone(model: keras.Model) -> Any:
         ) from error
     finally:
         model.compiled = compiled
+
+
+def adapted_normalizations(model: keras.Layer) -> list[keras.layers.Normalization]:
+    """Layers that normalise by what they were adapted to, not by numbers that they were given.
+
+    After their variables are set, `finalize_state` makes them compute with the new values.
+    """
+    return [
+        layer
+        for layer in _layers_inside(model)
+        if isinstance(layer, keras.layers.Normalization) and layer.input_mean is None
+    ]
 
 
 def _clone_layer(layer: keras.Layer) -> keras.Layer:
@@ -253,6 +289,12 @@ _NOT_STRUCTURE = {
     "shared_object_id",
     "trainable",
 }
+
+
+def describe_network(model: keras.Model) -> dict[str, str]:
+    """Name and fingerprint of a network, of its state as well as its weights; JSON-able."""
+    space = WeightSpace(model)
+    return {"name": model.name, "sha256": fingerprint([*space.read(), *space.read_state()])}
 
 
 def structure(model: keras.Model) -> list[tuple[str, Any]]:

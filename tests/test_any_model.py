@@ -25,6 +25,22 @@ def test_connect_and_evaluate(name, method):
 
 
 @pytest.mark.parametrize("name", MODELS)
+def test_the_ends_are_the_networks(name):
+    generator = np.random.default_rng(0)
+    (a, x, y), (b, _, _) = (MODELS[name](generator) for _ in range(2))
+    path = mc.connect(a, b, "linear")
+    splits = {"test": (x, y)}
+    report = mc.evaluate_path(path, splits, 2, batch_norm="interpolate", verbose=0)
+    for t, model in ((0.0, a), (1.0, b)):
+        expected = model.predict(x, verbose=0)
+        np.testing.assert_allclose(path.model(t).predict(x, verbose=0), expected, rtol=1e-6)
+        model.compile(loss=infer_loss(model, y))
+        found = report["test_loss"][int(t)]
+        tolerance = 2e-2 if name == "mixed precision" else 1e-5
+        np.testing.assert_allclose(found, model.evaluate(x, y, verbose=0), rtol=tolerance)
+
+
+@pytest.mark.parametrize("name", MODELS)
 def test_save_load_and_export(name, tmp_path):
     (a, x, _), (b, _, _) = (MODELS[name](np.random.default_rng(0)) for _ in range(2))
     path = mc.connect(a, b, "arc")

@@ -298,9 +298,9 @@ class _Walk:
             self.front.run(number)
         self.reached = step.begin
         self.front.settle(step.begin)
-        states = self.state, self.state
-        end, _ = self._after([step], self.point, self.state)
-        straight = self._straight(k, (self.point, end), states, step.moved)
+        end, end_state = self._after([step], self.point, self.state)
+        ends, states = (self.point, end), (self.state, end_state)
+        straight = self._straight(k, ends, states, step.moved)
         (linear,) = step.linear
         call, layer = calls[linear], self.layers[linear]
         products = None
@@ -319,7 +319,7 @@ class _Walk:
                 there = self.how.along(time)
                 found = {v: there[v] for v in step.moved}
                 point = [found.get(i, array) for i, array in enumerate(point)]
-            network = self.front.at(point, self.state)
+            network = self.front.at(point, straight.state(time))
             for number in range(step.begin, max(step.consumers) + 1):
                 call = calls[number]
                 if number == linear and products is not None:

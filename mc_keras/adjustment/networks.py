@@ -148,7 +148,13 @@ class Network:
 
     def pass_with(self, call: Call, before: Callable[[slice], NDArray]) -> None:
         """Pass a linear layer, given for any block what its activation is given."""
-        self.given = {call.outputs[0]: lambda part: np.asarray(call.op.activation(before(part)))}
+
+        def outputs(part: slice) -> NDArray:
+            given = before(part)
+            # An activation may be a layer with weights.
+            return np.asarray(self._here(lambda: call.op.activation(given)))
+
+        self.given = {call.outputs[0]: outputs}
 
     def _in_blocks(self, function: Callable[[slice], Values], slots: Sequence[int]) -> Values:
         """Values of `function` for the blocks of all examples, in arrays that are written once."""
@@ -169,7 +175,10 @@ class Network:
         args, kwargs = keras.tree.map_structure(fill, (call.args, call.kwargs))
         if isinstance(call.op, keras.Layer):
             kwargs = {key: value for key, value in kwargs.items() if key != "training"}
-        return self.space.at(self.point, lambda: call.op(*args, **kwargs), state=self.state)[0]
+        return self._here(lambda: call.op(*args, **kwargs))
+
+    def _here(self, compute: Callable[[], Any]) -> Any:
+        return self.space.at(self.point, compute, state=self.state)[0]
 
     def _measure(self, call: Call) -> None:
         """Moments of what a batch-norm layer reads, pooled over blocks in float64."""
@@ -178,6 +187,7 @@ class Network:
         for part in blocks(self.num_examples):
             x = np.moveaxis(self.block(part, [slot])[slot], call.op.axis, -1)
             x = x.reshape(-1, x.shape[-1])
+            x = x.astype(np.result_type(x.dtype, "float32"), copy=False)  # squares overflow in half
             block_mean = x.mean(0, dtype="float64")
             within = np.sum(np.square(x - block_mean.astype(x.dtype)), 0, dtype="float64")
             shift, total = block_mean - mean, count + len(x)

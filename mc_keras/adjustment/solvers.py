@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mc_keras.adjustment.kept_rows import Rows
+from mc_keras.adjustment.kept_rows import ROWS_BYTES, KeptRows, Rows
 from mc_keras.adjustment.linear_layers import LinearLayer
 from mc_keras.adjustment.networks import Network
 from mc_keras.adjustment.normal_equations import NormalEquations, check_finite_rows
@@ -110,7 +110,7 @@ class Rescaling(Solver):
         self, layer: LinearLayer, call: Call, network: Network, ends: Sequence[Rows], t: float
     ) -> NDArray[np.float64]:
         """See the base class."""
-        mean, deviation = _moments(list(network.rows(layer, call)), call)
+        mean, deviation = _moments(KeptRows(network.rows(layer, call), ROWS_BYTES // 2), call)
         start, end = (_moments(rows, call) for rows in ends)
         wanted_mean, wanted = (
             (1 - t) * first + t * second for first, second in zip(start, end, strict=True)

@@ -12,7 +12,7 @@ class Step:
 
     Attributes:
         linear: Numbers of the calls of the layers: one, but for the last step, that of all heads.
-        begin: Number of the first call whose weights move.
+        begin: Number of the first call whose weights or state move.
         moved: Numbers of the variables that go from the start's to the end's.
         states: Numbers of the state variables that go with them.
         consumers: Numbers of the calls of linear layers that read what moves, past no other linear
@@ -42,16 +42,17 @@ def steps_of(program: Program, space: WeightSpace) -> list[Step]:
         k = program.step_of(number)
         own = {id(v) for v in call.weights}
         moved = sorted(variables[v] for v in own if v in variables)
-        if moved:
-            steps[k].moved += moved
+        states_moved = sorted(states[v] for v in own if v in states)
+        steps[k].moved += moved
+        steps[k].states += states_moved
+        if moved or states_moved:
             steps[k].begin = min(steps[k].begin, number)
-        steps[k].states += sorted(states[v] for v in own if v in states)
         read = set().union(*(origins[slot] for slot in call.inputs))
         if number in program.linear:
             for origin in read - {k}:
                 steps[origin].consumers.append(number)
             read = {k}
-        elif moved:
+        elif moved or states_moved:
             read = read | {k}
         origins.update(dict.fromkeys(call.outputs, read))
     return steps

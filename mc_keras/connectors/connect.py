@@ -26,7 +26,14 @@ from mc_keras.data import check_data, training_data
 from mc_keras.paths import Bezier, Path, PolygonalChain
 from mc_keras.provenance import versions
 from mc_keras.storage import PathLike, fingerprint
-from mc_keras.weight_space import WeightSpace, check_finite, check_same_architecture, clone
+from mc_keras.weight_space import (
+    WeightSpace,
+    check_finite,
+    check_same_architecture,
+    clone,
+    describe_network,
+    structure,
+)
 
 _NAMES: dict[str, Callable[[], Connector]] = {
     "linear": Linear,
@@ -133,17 +140,20 @@ def connect(
     else:
         data = None
     began = time.perf_counter()
+    networks = {"start": describe_network(start), "end": describe_network(end)}
     origin = {
         "connector": {"class": type(connector).__name__, **connector.get_config()},
         "seed": seed,
-        "start": {"name": start.name, "sha256": fingerprint(a)},
-        "end": {"name": end.name, "sha256": fingerprint(b)},
+        **networks,
         "data": None if data is None else {"sha256": fingerprint(data), "examples": len(data[0])},
         "versions": versions(),
     }
     kept = None
     if checkpoint is not None:
-        kept = Checkpoint(checkpoint, json.loads(json.dumps(origin)), "construction")
+        # Keras numbers the names of models: the same one that is built again has another.
+        digests = {role: network["sha256"] for role, network in networks.items()}
+        run = {**origin, **digests, "architecture": structure(start)}
+        kept = Checkpoint(checkpoint, json.loads(json.dumps(run, default=repr)), "construction")
     job = Job(seed, verbose, Solutions(kept), kept)
     path = connector.connect(space, start, end, data, job)
     seconds = time.perf_counter() - began

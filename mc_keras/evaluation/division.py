@@ -100,11 +100,14 @@ class DividedModel:
         """
         return all(isinstance(operation, _DENSE) for operation in self._operations)
 
-    def prefix(self, x: Any) -> Any:
+    def prefix(self, state: Sequence[Any], x: Any) -> Any:
         """What comes before all weights of the path, for a batch of inputs."""
-        if self._prefix is None:
+        prefix = self._prefix
+        if prefix is None:
             return x
-        return self._prefix(keras.ops.cast(x, self._space.model.inputs[0].dtype))
+        x = keras.ops.cast(x, self._space.model.inputs[0].dtype)
+        unread = [variable.value for variable in self._space.variables]
+        return self._space.at(unread, lambda: prefix(x), state=state)[0]
 
     def below(self, point: Sequence[Any], state: Sequence[Any], x: Any) -> Any:
         """From the end of `prefix` to the input of the divided layer."""
@@ -124,7 +127,10 @@ class DividedModel:
     ) -> tuple[Any, list[Any]]:
         """Outputs and new state from the result of the linear map; `bias` may be `None`."""
         total = product if bias is None else product + bias
-        return self.after_input(point, state, self._layer.activation(total))
+        # An activation may be a layer with weights.
+        return self._space.at(
+            point, lambda: self._above(self._layer.activation(total)), state=state
+        )
 
     def after_input(
         self, point: Sequence[Any], state: Sequence[Any], features: Any

@@ -1,5 +1,6 @@
 """The engine: loss and metrics at many points of weight space, with shared work done once."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -79,7 +80,10 @@ class Engine:
         self._plans = plans_for(space, families, self._fixed_states(families))
         self.rows = even_rows(batch_size or self._suitable_rows(), list(self._sizes.values()))
         start = Division(start=self._plans[0].division.start)
-        self._blocks = blocks_of(splits, self.rows, DividedModel(space, start).prefix)
+        # It reads what is the same at all points.
+        state = [tf.constant(array[0]) for array in families[0].states([0])]
+        prefix = functools.partial(DividedModel(space, start).prefix, state)
+        self._blocks = blocks_of(splits, self.rows, prefix)
         self._sweeps: dict[Any, Sweep] = {}
         self._loaded: tuple[Family, list[int], Weights] | None = None
 

@@ -22,6 +22,7 @@ from mc_keras.units import match_units
 from mc_keras.weight_space import WeightSpace
 from tests.adjustment.networks import NETWORKS, dense, heads, pair
 from tests.contracts.flows import stirred
+from tests.contracts.models import MODELS
 
 # The flow is for rows of 4 inputs, a bias and 3 outputs.
 BASES = (
@@ -210,6 +211,22 @@ def test_adjustment_is_better_than_none_on_the_training_data():
             np.mean((path.space(p, x) - expected) ** 2) for p in (segments(path)[0](t), plain)
         ]
         assert errors[0] < errors[1]
+
+
+@pytest.mark.parametrize(
+    "name", ["adapted normalisation", "frozen statistics", "activation with weights"]
+)
+def test_the_last_layer_is_solved_for_the_features_of_the_path(name):
+    generator = np.random.default_rng(0)
+    (a, x, y), (b, _, _) = (MODELS[name](generator) for _ in range(2))
+    connector = WeightAdjustment(target="start", ridge=1e-12, num_breakpoints=3)
+    path = mc.connect(a, b, connector, (x, y))
+    middle = segments(path)[0].model(0.5)
+    features = keras.Model(middle.inputs, middle.layers[-1].input).predict(x, verbose=0)
+    rows = np.hstack([features, np.ones((len(x), 1))]).astype("float64")
+    wanted = a.predict(x, verbose=0).astype("float64")
+    best = rows @ np.linalg.lstsq(rows, wanted)[0]
+    np.testing.assert_allclose(middle.predict(x, verbose=0), best, atol=1e-3)
 
 
 def test_the_order_of_the_ends_units_does_not_matter_to_transport():

@@ -122,6 +122,38 @@ def test_a_training_goes_on_in_a_workspace_and_leaves_nothing(dense_pair, tmp_pa
     assert not any(tmp_path.iterdir())
 
 
+def test_networks_that_are_built_again_are_the_same(deep_pair, tmp_path, monkeypatch):
+    start, end, (x, y) = deep_pair
+    file = tmp_path / "kept"
+    expected, total = run_until(
+        monkeypatch, 10**6, lambda: mc.connect(start, end, "linear+wa", (x, y), checkpoint=file)
+    )
+    again = keras.Sequential.from_config({**start.get_config(), "name": "another"})
+    again.set_weights(start.get_weights())
+    path, found = run_until(
+        monkeypatch, 10**6, lambda: mc.connect(again, end, "linear+wa", (x, y), checkpoint=file)
+    )
+    assert (total > 0, found) == (True, 0)
+    assert_same(path, expected)
+
+
+def test_other_statistics_of_batch_norm_are_another_network(batch_norm_pair, tmp_path, monkeypatch):
+    start, end, data = batch_norm_pair
+    other = keras.models.clone_model(start)
+    other.set_weights(start.get_weights())
+    other.layers[2].moving_mean.assign_add(np.ones(5))
+    file = tmp_path / "kept"
+    keep_all(monkeypatch)
+    mc.connect(start, end, "linear+wa", data, checkpoint=file)
+    with pytest.raises(ValueError, match="of another construction: its start differs"):
+        mc.connect(other, end, "linear+wa", data, checkpoint=file)
+    workspace = Workspace(tmp_path, start, end, {"train": data})
+    path = workspace.path("x", CURVES["bezier"])
+    assert workspace.made_by(CURVES["bezier"], path.provenance)
+    elsewhere = Workspace(tmp_path, other, end, {"train": data})
+    assert not elsewhere.made_by(CURVES["bezier"], path.provenance)
+
+
 def test_a_checkpoint_of_something_else_is_refused(deep_pair, tmp_path, monkeypatch):
     start, end, (x, y) = deep_pair
     file = tmp_path / "kept"

@@ -117,6 +117,39 @@ def _separable_convolutions(generator):
     return model, _images(generator, 3), generator.integers(0, 3, N)
 
 
+def _adapted(generator):
+    x = (100 + 5 * generator.normal(size=(N, 3))).astype("float32")
+    normalisation = layers.Normalization()
+    normalisation.adapt(x)
+    model = keras.Sequential(
+        [keras.Input((3,)), normalisation, layers.Dense(8, "relu"), layers.Dense(3)]
+    )
+    return model, x, generator.integers(0, 3, N)
+
+
+def _frozen_statistics(generator):
+    norm = layers.BatchNormalization(trainable=False)
+    first = layers.BatchNormalization(scale=False, center=False, trainable=False)
+    model = keras.Sequential(
+        [keras.Input((3,)), first, layers.Dense(8), norm, layers.ReLU(), layers.Dense(3)]
+    )
+    for layer in (first, norm):
+        layer.moving_mean.assign(generator.normal(size=layer.moving_mean.shape))
+        layer.moving_variance.assign(generator.uniform(0.2, 3.0, layer.moving_variance.shape))
+    x = generator.normal(size=(N, 3)).astype("float32")
+    return model, x, generator.integers(0, 3, N)
+
+
+def _activation_with_weights(generator):
+    model = keras.Sequential(
+        [keras.Input((3,)), layers.Dense(8, activation=layers.PReLU()), layers.Dense(3)]
+    )
+    model(np.zeros((1, 3)))  # before it the slopes do not exist
+    model.weights[2].assign(generator.uniform(-1.0, 1.0, 8))
+    x = generator.normal(size=(N, 3)).astype("float32")
+    return model, x, generator.integers(0, 3, N)
+
+
 def _images(generator, channels):
     return generator.normal(size=(N, 8, 8, channels)).astype("float32")
 
@@ -131,4 +164,7 @@ MODELS = {
     "one-hot targets": _one_hot_targets,
     "operations": _two_arms_of_operations,
     "separable convolutions": _separable_convolutions,
+    "adapted normalisation": _adapted,
+    "frozen statistics": _frozen_statistics,
+    "activation with weights": _activation_with_weights,
 }

@@ -53,7 +53,7 @@ def test_the_parts_together_are_the_model(name, moving):
     x = x.astype(space.model.inputs[0].dtype)
     expected = space.model(x, training=False)
     divided = DividedModel(space, division)
-    features = divided.below(point, state, divided.prefix(x))
+    features = divided.below(point, state, divided.prefix(state, x))
     outputs, _ = divided.after_input(point, state, features)
     np.testing.assert_allclose(outputs, expected, rtol=1e-5, atol=1e-6)
     divided = DividedModel(space, division._replace(linear=True))
