@@ -26,14 +26,18 @@ class Checkpoint:
         file: The file; `None` for none.
         run: JSON-able mapping of what the computation depends on, by the name an error gives it.
         kind: What is computed, as an error says it.
+
+    Attributes:
+        seconds_before: Duration of the parts before an interruption, once loaded.
     """
 
     def __init__(self, file: PathLike | None, run: Mapping[str, Any], kind: str = "evaluation"):
         self._file = None if file is None else pathlib.Path(file)
         self._run = dict(run)
         self._kind = kind
-        self._written = time.monotonic()
+        self._written = self._began = time.monotonic()
         self._pause = 0.0
+        self.seconds_before = 0.0
 
     def load(self) -> tuple[dict[str, int], Arrays] | None:
         """Cursor and lists of arrays as they were last saved; `None` if nothing is.
@@ -57,6 +61,7 @@ class Checkpoint:
                 f"The checkpoint {self._file} is of another {self._kind}: its {different[0]} "
                 "differs from what is asked for now; delete it or choose another file."
             )
+        self.seconds_before = header.get("seconds", 0.0)
         arrays: Arrays = {key: [] for key in header["lists"]}
         for key, items in arrays.items():
             while (name := f"{key}/{len(items):04d}") in members:
@@ -83,6 +88,7 @@ class Checkpoint:
             "kind": self._kind,
             "run": self._run,
             "cursor": dict(cursor),
+            "seconds": self.seconds_before + time.monotonic() - self._began,
             "lists": list(arrays),
         }
         began = time.monotonic()

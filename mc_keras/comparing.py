@@ -1,8 +1,10 @@
 """`compare_methods`: connect two networks by several methods, measure and write everything down."""
 
+import contextlib
 import datetime
 import pathlib
-from collections.abc import Mapping
+import shutil
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -105,7 +107,11 @@ def compare_methods(
         )
         exported = _export(folder, comparison.best, paths[comparison.best], splits, num_exports)
         comparison.files[comparison.best].update(exported)
-        write_figures(folder / "figures", comparison)
+        figures = write_figures(folder / "figures", comparison)
+        # Of an earlier report, on other networks perhaps.
+        _remove_others(folder, "figures/*.png", figures)
+        _remove_others(folder, "planes/*.json", [folder / _plane_file(m) for m in planes])
+        _remove_others(folder, "savedmodels/*/t_*", [folder / file for file in exported.values()])
         write_results(folder / "results.json", comparison)
         write_html_report(folder / "report.html", comparison)
         workspace.finish()
@@ -157,6 +163,17 @@ def _export(
         f"SavedModel at t = {t:.3g}": point.relative_to(folder).as_posix()
         for t, point in zip(positions, folders, strict=True)
     }
+
+
+def _remove_others(folder: pathlib.Path, pattern: str, kept: Sequence[pathlib.Path]) -> None:
+    """Remove what matches a pattern and is not to be kept, and folders that are empty then."""
+    for found in set(folder.glob(pattern)) - set(kept):
+        if found.is_dir():
+            shutil.rmtree(found)
+        else:
+            found.unlink()
+        with contextlib.suppress(OSError):  # there is something else in it
+            found.parent.rmdir()
 
 
 def _plane_file(method: str) -> str:

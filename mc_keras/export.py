@@ -84,6 +84,7 @@ def export_path(
         The folder.
 
     Raises:
+        ValueError: If the networks have several inputs.
         OSError: If the folder cannot be written; the SavedModel is whole or absent.
 
     Example:
@@ -91,17 +92,22 @@ def export_path(
     >>> served = tf.saved_model.load("out/path")  # doctest: +SKIP
     >>> served.serve(images, tf.constant(0.25))  # doctest: +SKIP
     """
+    model = path.space.model
+    if len(model.inputs) != 1:
+        raise ValueError(
+            f"A whole path is served with one input tensor, received '{model.name}' with "
+            f"{len(model.inputs)}: export points of it by export_points."
+        )
     module = _PathModule(path)
-    if batch_norm_data is not None and has_batch_norm(path.space.model):
+    if batch_norm_data is not None and has_batch_norm(model):
         module.statistics = _Statistics(path, inputs_of(batch_norm_data), num_batch_norm_points)
-    shape, dtype = path.space.model.input_shape, _input_dtype(path.space.model)
     archive = keras.export.ExportArchive()
     archive.track(module)
     archive.add_endpoint(
         name="serve",
         fn=module.serve,
         input_signature=[
-            tf.TensorSpec(shape, dtype, name="x"),
+            tf.TensorSpec(model.input_shape, model.inputs[0].dtype, name="x"),
             tf.TensorSpec((), "float32", name="t"),
         ],
     )
@@ -160,8 +166,3 @@ class _Statistics(tf.Module):
             else tf.gather(table, k)
             for table in map(tf.constant, self._tables)
         ]
-
-
-def _input_dtype(model: keras.Model) -> str:
-    inputs = model.inputs
-    return inputs[0].dtype if inputs else "float32"

@@ -56,6 +56,25 @@ def test_paths_of_an_earlier_run_are_taken(compare, tmp_path):
     )
 
 
+def test_nothing_of_an_earlier_report_is_taken_for_a_part_of_this_one(
+    compare, tmp_path, dense_pair
+):
+    start, end, data = dense_pair
+    folder = tmp_path / "run"
+    compare(num_exports=3, plane_resolution=2)
+    (folder / "figures" / "notes.txt").write_text("mine")
+    linear = {"linear": Linear()}
+    comparison = compare_methods(
+        end, start, {"test": data}, linear, folder, num_points=2, num_exports=2, verbose=0
+    )
+    assert comparison.best == "linear"
+    exported = {file.relative_to(folder).as_posix() for file in folder.glob("savedmodels/*/*")}
+    assert exported == {"savedmodels/linear/t_0.000", "savedmodels/linear/t_1.000"}
+    assert not (folder / "planes").exists()
+    figures = {file.name for file in (folder / "figures").iterdir()}
+    assert figures == {"test_loss.png", "test_accuracy.png", "barriers.png", "notes.txt"}
+
+
 def test_paths_made_in_another_way_are_made_again(compare, tmp_path):
     compare(connectors={"curve": CurveFitting(epochs=1)})
     for connector, seed in ((CurveFitting(epochs=1), 1), (CurveFitting(epochs=2), 1), (Arc(), 1)):

@@ -81,12 +81,21 @@ def test_a_curve_layer_in_a_network_is_exported(tmp_path):
     np.testing.assert_allclose(served, model([np.ones((3, 5)), np.zeros(3)]), atol=1e-6)
 
 
+def test_minus_zero_is_zero(dense_pair, tmp_path):
+    (folder,) = mc.export_points(mc.connect(*dense_pair[:2]), tmp_path, [-0.0])
+    assert folder.name == "t_0.000"
+
+
 def test_bad_arguments(dense_pair, tmp_path):
     path = mc.connect(*dense_pair[:2])
     with pytest.raises(ValueError, match=r"in \[0, 1\], received t=2.0"):
         mc.export_points(path, tmp_path, [0.5, 2])
     with pytest.raises(ValueError, match="differ in the first three decimals"):
         mc.export_points(path, tmp_path, [0.5, 0.50001])
+    several = [keras.Input((5,)), keras.Input((5,))]
+    model = keras.Model(several, keras.layers.Dense(2)(keras.layers.Add()(several)))
+    with pytest.raises(ValueError, match="one input tensor, received .* with 2: export points"):
+        mc.export_path(mc.connect(model, model), tmp_path)
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="Cannot write"):
         mc.export_points(path, tmp_path / "file", [0.5])

@@ -164,7 +164,8 @@ def _choosing(flows: dict[str, Any], pairs: list[str]) -> str:
 def _spread(values: Sequence[float]) -> str:
     import numpy as np
 
-    return f"{100 * np.mean(values):.2f} ± {100 * np.std(values, ddof=1):.2f}"
+    deviation = f" ± {100 * np.std(values, ddof=1):.2f}" if len(values) > 1 else ""
+    return f"{100 * np.mean(values):.2f}{deviation}"
 
 
 def _figure(figure: Any) -> str:

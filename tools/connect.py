@@ -44,7 +44,11 @@ _NUM_POINTS = flags.DEFINE_integer(
     "num_points", 61, "Positions at which a path is measured.", lower_bound=2
 )
 _EXPORT_POINTS = flags.DEFINE_integer(
-    "export_points", 5, "Number of SavedModels of the best path.", lower_bound=0
+    "export_points",
+    5,
+    "Number of SavedModels of the best path.",
+    lower_bound=0,
+    upper_bound=1001,  # their names have three decimals
 )
 _PLANE_RESOLUTION = flags.DEFINE_integer(
     "plane_resolution",
@@ -151,10 +155,11 @@ def _methods() -> list[str]:
     """Names of the methods, `all` replaced by every one."""
     import mc_keras as mc
 
-    names = mc.connectors.names() if "all" in _METHODS.value else _METHODS.value
-    if not names:
+    if not _METHODS.value:
         raise ValueError("--methods is empty; name methods separated by commas, or all.")
-    return names
+    for method in set(_METHODS.value) - {"all"}:
+        mc.connectors.by_name(method)
+    return mc.connectors.names() if "all" in _METHODS.value else _METHODS.value
 
 
 def _set_epochs(connectors: "Mapping[str, Connector]") -> None:

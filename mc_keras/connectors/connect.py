@@ -156,7 +156,7 @@ def connect(
         kept = Checkpoint(checkpoint, json.loads(json.dumps(run, default=repr)), "construction")
     job = Job(seed, verbose, Solutions(kept), kept)
     path = connector.connect(space, start, end, data, job)
-    seconds = time.perf_counter() - began
+    seconds = time.perf_counter() - began + (kept.seconds_before if kept else 0.0)
     path.method = connector.name
     path.provenance = {**origin, "seconds": round(seconds, 3)}
     ends = ((0.0, a), (1.0, b)) if connector.reaches_end else ((0.0, a),)

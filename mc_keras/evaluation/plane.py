@@ -106,7 +106,8 @@ def evaluate_plane(
         "measures": measures.config,
         "batch size": engine.rows,
     }
-    values = engine.run(Checkpoint(checkpoint, run), verbose=verbose)
+    progress = Checkpoint(checkpoint, run)
+    values = engine.run(progress, verbose=verbose)
     return PlaneReport(
         values={name: array.reshape(len(y), len(x)) for name, array in values.items()},
         smaller_is_better=measures.directions(splits),
@@ -118,7 +119,7 @@ def evaluate_plane(
         metadata={
             "evaluation": {key.replace(" ", "_"): value for key, value in run.items()},
             "examples": {name: len(targets) for name, (_, targets) in splits.items()},
-            "seconds": round(time.perf_counter() - began, 3),
+            "seconds": round(progress.seconds_before + time.perf_counter() - began, 3),
             "versions": versions(),
         },
     )

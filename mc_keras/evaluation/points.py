@@ -104,7 +104,8 @@ def evaluate_path(
         "batch size": engine.rows,
         "batch norm": batch_norm,
     }
-    values = engine.run(Checkpoint(checkpoint, run), verbose=verbose)
+    progress = Checkpoint(checkpoint, run)
+    values = engine.run(progress, verbose=verbose)
     return PathReport(
         t=np.array(t),
         values=values,
@@ -117,7 +118,7 @@ def evaluate_path(
             "evaluation": {key.replace(" ", "_"): value for key, value in run.items()},
             "examples": {name: len(y) for name, (_, y) in splits.items()},
             "provenance": path.provenance,
-            "seconds": round(time.perf_counter() - began, 3),
+            "seconds": round(progress.seconds_before + time.perf_counter() - began, 3),
             "versions": versions(),
         },
     )
@@ -156,6 +157,13 @@ def checked_splits(model: Any, data: Any) -> dict[str, tuple[np.ndarray, np.ndar
     splits = as_splits(data)
     for name, (x, y) in splits.items():
         check_data(model, x, y, f"split '{name}'")
+    shapes = {name: y.shape[1:] for name, (_, y) in splits.items()}
+    if len({len(() if shape == (1,) else shape) for shape in shapes.values()}) > 1:
+        raise ValueError(
+            "The targets of all splits must be of one kind, received the shapes "
+            f"{', '.join(f'{shape} in {name!r}' for name, shape in shapes.items())} for each "
+            "example: one-hot rows in all of them, or labels."
+        )
     return splits
 
 

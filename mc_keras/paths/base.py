@@ -155,4 +155,4 @@ def check_position(t: Any) -> float:
             f"The position t must be in [0, 1], received t={value}: a path is defined between its "
             "two ends only."
         )
-    return value
+    return value + 0.0  # not -0.0

@@ -86,11 +86,14 @@ class Comparison:
 
     @property
     def best(self) -> str:
-        """Method whose path has the lowest worst loss on the first split, the training data.
+        """Method whose path has the lowest worst loss on the training data.
+
+        They are the split `"train"`, or the first where there is none of that name.
 
         Not on the test data: choosing by them would make the figures on them too good.
         """
-        return rank(self.reports, f"{self.splits[0]}_loss")[0]
+        split = "train" if "train" in self.splits else self.splits[0]
+        return rank(self.reports, f"{split}_loss")[0]
 
     def columns(self) -> list[Column]:
         """The table: worst and mean values, barrier, length and seconds."""

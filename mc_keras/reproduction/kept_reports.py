@@ -67,18 +67,26 @@ class KeptReports:
         Args:
             row: Name of the row.
             bar: Is told that the row is worked on, and what is measured as soon as it is.
-            keep_path: Whether the file of a path that is made stays.
+            keep_path: Whether the file of the path is to be there. One that is kept stays where a
+                later call takes the report and does not ask for it.
         """
         bar.doing(f"{row} ({self._folder.name})")
-        report = self.load(row)
-        if report is None or self._workspace.remembers(row, keep_path=keep_path):
+        report = self._load(row, keep_path=keep_path)
+        if report is None or self._workspace.remembers(row, keep_path=True):
             with locked(self._folder / f".{row}{LOCK}", f"makes {row} of {self._folder.name}"):
-                report = self.load(row)
+                report = self._load(row, keep_path=keep_path)
+                loaded = report is not None
                 if report is None:
                     report = self._make(row, bar)
-                self._workspace.forget(row, keep_path=keep_path)
+                self._workspace.forget(row, keep_path=keep_path or loaded)
         bar.add(1)
         return report
+
+    def _load(self, row: str, *, keep_path: bool) -> PathReport | None:
+        """See `load`; nothing if the file of the path is wanted and not there."""
+        if keep_path and not self._workspace.path_file(row).exists():
+            return None
+        return self.load(row)
 
     def _make(self, row: str, bar: ProgressBar) -> PathReport:
         path = self._workspace.path(row, self._connector_of(row))

@@ -65,10 +65,12 @@ def compare_training_sizes(
         `"small"` and `"full"` to method to report.
 
     Raises:
-        ValueError: If there are no more examples than the few, or networks and data do not fit.
+        ValueError: If there are no more examples than the few, networks and data do not fit, or a
+            method takes no data.
         OSError: If the folder cannot be written.
     """
     check_same_architecture(start, end)
+    _check_methods(methods, start)
     splits = checked_splits(start, data)
     x, y = splits["train"]
     if not 0 < num_small < len(x):
@@ -95,6 +97,17 @@ def compare_training_sizes(
     write_json(folder / "figure5.json", _record(reports, {**(about or {}), "seed": seed}))
     save_drawing(folder / "figure5.png", plot_training_sizes(reports))
     return reports
+
+
+def _check_methods(methods: Sequence[str], network: keras.Model) -> None:
+    """Raise ValueError if one does not exist, takes no data or does not apply to the network."""
+    for method in methods:
+        connector = connector_of(method)
+        if not (connector.needs_data or connector.uses_data) or not connector.applies_to(network):
+            raise ValueError(
+                f"Figure 5 is about methods that take data and apply to '{network.name}', such as "
+                f"{' and '.join(METHODS)}. Received: '{method}'"
+            )
 
 
 def error(report: PathReport, split: str) -> np.ndarray:

@@ -76,6 +76,14 @@ def test_a_killed_evaluation_continues_to_the_same_result(path, splits, tmp_path
     assert cursor_of(file)["task"] == 2
 
 
+def test_the_seconds_of_a_part_that_was_interrupted_count(path, splits, tmp_path):
+    file = tmp_path / "run.checkpoint"
+    first = evaluate(path, splits, checkpoint=file).metadata["seconds"]
+    again = evaluate(path, splits, checkpoint=file).metadata["seconds"]
+    assert first > 0.05  # a compilation at least
+    assert again > 0.5 * first
+
+
 def test_what_was_saved_is_not_computed_again(path, splits, tmp_path):
     file = tmp_path / "run.checkpoint"
     first = evaluate(path, splits, checkpoint=file)

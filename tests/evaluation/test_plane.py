@@ -101,6 +101,21 @@ def test_a_finished_plane_is_not_computed_again(dense_pair, tmp_path):
         mc.evaluate_plane(curve, {"test": split}, 4, **options)
 
 
+def test_a_checkpoint_of_other_statistics_is_refused(batch_norm_pair, tmp_path):
+    start, end, (x, y) = batch_norm_pair
+    models = [keras.models.clone_model(start) for _ in range(3)]
+    for model, scale in zip(models, (1.0, 1.3, 0.2), strict=True):
+        model.set_weights([scale * w for w in start.get_weights()])
+        for layer in model.layers:
+            layer.trainable = False
+    models[2].set_weights(end.get_weights())
+    options = {"checkpoint": tmp_path / "plane.checkpoint", "verbose": 0}
+    mc.evaluate_plane(models, {"test": (x, y)}, 2, **options)
+    models[0].layers[2].moving_mean.assign(np.full(5, 7.0))
+    with pytest.raises(ValueError, match="its points differs"):
+        mc.evaluate_plane(models, {"test": (x, y)}, 2, **options)
+
+
 def test_saved_and_loaded_it_is_the_same(dense_pair, tmp_path):
     start, end, split = dense_pair
     report = mc.evaluate_plane(PATHS["bezier"](start, end), {"test": split}, 2, verbose=0)

@@ -98,6 +98,10 @@ def test_interpolated_batch_norm_needs_no_training_split():
         ({"data": {"test": (np.zeros((4, 6)), np.zeros(4, "int64"))}}, "split 'test'"),
         ({"data": {"test": (np.zeros((4, 5)), np.full(4, 3))}}, "from 3 to 3"),
         ({"data": {"test": (np.zeros((0, 5)), np.zeros(0, "int64"))}}, "empty"),
+        (
+            {"data": {"a": (np.zeros((3, 5)), np.eye(3)), "b": (np.zeros((1, 5)), np.zeros(1))}},
+            r"of one kind, received the shapes \(3,\) in 'a', \(\) in 'b'",
+        ),
         ({"loss": 3}, "a Keras loss, its name or a function, received 3"),
         ({"loss": "mes"}, "Keras has no loss 'mes'"),
         ({"metrics": ["Acuracy"]}, "Did you mean 'Accuracy'"),

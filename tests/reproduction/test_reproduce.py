@@ -346,10 +346,16 @@ def test_two_processes_share_a_folder(tmp_path):
 
 def test_paths_stay_when_asked_for(one, splits, tmp_path):
     reproduce(TABLE, one, splits, tmp_path, rows=["arc"], keep_paths=True, **SETTINGS)
-    assert mc.load_path(tmp_path / "pairs/one/paths/arc.path").method == "arc"
+    file = tmp_path / "pairs/one/paths/arc.path"
+    assert mc.load_path(file).method == "arc"
+    written = file.stat().st_mtime_ns
+    reproduce(TABLE, one, splits, tmp_path, rows=["arc"], **SETTINGS)
+    assert file.stat().st_mtime_ns == written
     shutil.rmtree(tmp_path / "pairs")
     reproduce(TABLE, one, splits, tmp_path, rows=["arc"], **SETTINGS)
     assert not [*pathlib.Path(tmp_path).rglob("*.path")]
+    reproduce(TABLE, one, splits, tmp_path, rows=["arc"], keep_paths=True, **SETTINGS)
+    assert mc.load_path(file).method == "arc"
 
 
 @pytest.mark.parametrize(

@@ -45,3 +45,10 @@ def test_the_lines_are_the_errors(drawn):
 def test_few_must_be_fewer_than_all(dense_pair, splits, tmp_path):
     with pytest.raises(ValueError, match="between 1 and 255 examples, received 256"):
         compare_training_sizes(*dense_pair[:2], splits, tmp_path, num_small=256)
+
+
+@pytest.mark.parametrize("method", ["linear", "typo"])
+def test_methods_are_checked_before_the_first_is_measured(dense_pair, splits, tmp_path, method):
+    with pytest.raises(ValueError, match=method):
+        compare_training_sizes(*dense_pair[:2], splits, tmp_path, methods=["linear+wa", method])
+    assert not any(tmp_path.iterdir())

@@ -177,6 +177,7 @@ BAD = {
     "no data": ({"data": None}, "Name the data"),
     "no pair": ({**NO_FILES, "pair": "fc_digit"}, "Did you mean 'fc_digits'"),
     "method": ({"methods": "linear,arcc"}, "'arcc': did you mean 'arc'"),
+    "method beside all": ({"methods": "all,arcc"}, "'arcc': did you mean 'arc'"),
     "no method": ({"methods": ""}, "--methods is empty"),
     "other case": ({"methods": "Arc"}, "did you mean 'arc'"),
     "nothing trains": (
