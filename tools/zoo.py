@@ -66,7 +66,16 @@ def main(argv: Sequence[str]) -> int | None:
         raise ValueError(
             f"There is no action {action!r}.{hint} The actions are: {', '.join(_ACTIONS)}."
         )
-    return _ACTIONS[action](names)
+    carry_out, own = _ACTIONS[action]
+    taken = [flag.name for flag in own]
+    for name in {flag.name for _, of_one in _ACTIONS.values() for flag in of_one} - set(taken):
+        if flags.FLAGS[name].present:
+            hint = " A zoo is read from --source." if name == "zoo" and "source" in taken else ""
+            raise ValueError(
+                f"--{name} is of no use to {action}, which takes "
+                f"{', '.join(f'--{other}' for other in taken)}.{hint}"
+            )
+    return carry_out(names)
 
 
 def _list(names: Sequence[str]) -> None:
@@ -245,13 +254,16 @@ def _required(flag: flags.FlagHolder, action: str, value: str = "FOLDER") -> str
     return flag.value
 
 
+_OF_ADD = (_START, _END, _CONNECTION, _HELD_OUT, _POPULATION)
+_TO_SAY = (_DESCRIPTION, _NOTES)
+# What each does, and the flags that it reads.
 _ACTIONS = {
-    "list": _list,
-    "info": _info,
-    "fetch": _fetch,
-    "verify": _verify,
-    "train": _train,
-    "add": _add,
+    "list": (_list, (_SOURCE,)),
+    "info": (_info, (_SOURCE,)),
+    "fetch": (_fetch, (_SOURCE, _ZOO)),
+    "verify": (_verify, (_SOURCE, _DATA_DIR)),
+    "train": (_train, (_ZOO, _DATA_DIR, _EPOCHS, *_TO_SAY)),
+    "add": (_add, (_ZOO, _DATA_DIR, *_OF_ADD, *_TO_SAY)),
 }
 
 

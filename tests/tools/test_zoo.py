@@ -222,6 +222,12 @@ def test_file_that_is_there_but_wrong_is_broken(networks, tmp_path):
         (["list", "fc_digits"], "list takes no names, received 'fc_digits'."),
         (["info", "fc_digitz"], "The zoo has no entry 'fc_digitz'."),
         (["verify", "no_such_pair"], "The zoo has no entry 'no_such_pair'."),
+        (
+            ["verify", "--zoo=x"],
+            "--zoo is of no use to verify, which takes --source, --data_dir.",
+        ),
+        (["info", "--epochs=3"], "--epochs is of no use to info, which takes --source."),
+        (["add", "--source=x"], "--source is of no use to add, which takes --zoo, "),
         (["train"], "train needs --zoo=FOLDER."),
         (["train", "--zoo=x"], "train takes the name of one recipe"),
         (["train", "fc_digitz", "--zoo=x"], "There is no recipe 'fc_digitz'."),
