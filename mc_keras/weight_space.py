@@ -19,6 +19,12 @@ from mc_keras.storage import fingerprint
 
 Point = list[Any]
 
+_LOOKUPS = (
+    keras.layers.IntegerLookup,
+    keras.layers.StringLookup,
+    keras.layers.TextVectorization,
+)
+
 
 class WeightSpace:
     """The ordered weights of one model, and the model at other weights.
@@ -192,6 +198,12 @@ def clone(model: keras.Model) -> Any:
         )
     own: dict[str, Any] = {}
     for layer in _layers_inside(model):
+        if isinstance(layer, _LOOKUPS) and layer.get_config()["vocabulary"] is None:
+            raise TypeError(
+                f"The layer '{layer.name}' of '{model.name}' was adapted to a vocabulary, which "
+                "its configuration does not hold, so it cannot be rebuilt as a path needs it: give "
+                "the layer its `vocabulary` when it is made."
+            )
         own[type(layer).__name__] = type(layer)
         own |= {f.__name__: f for f in vars(layer).values() if isinstance(f, types.FunctionType)}
     # Keras would clone the compilation too, and a model so compiled keeps its old metrics for ever.

@@ -86,6 +86,24 @@ class Subclassed(keras.Model):
         return self.dense(x)
 
 
+def test_vocabularies_that_were_adapted_are_refused_with_the_way_out():
+    def network(lookup):
+        inputs = keras.Input((4,), dtype="int64")
+        x = keras.layers.Flatten()(keras.layers.Embedding(5, 3)(lookup(inputs)))
+        return keras.Model(inputs, keras.layers.Dense(2)(x))
+
+    lookup = keras.layers.IntegerLookup(vocabulary=[7, 9, 11])
+    x = np.array([[7, 9, 9, 11]])
+    model = network(lookup)
+    copy = clone(model)
+    copy.set_weights(model.get_weights())
+    np.testing.assert_array_equal(copy(x), model(x))
+    lookup = keras.layers.IntegerLookup(name="words")
+    lookup.adapt(x)
+    with pytest.raises(TypeError, match="'words' .* give the layer its `vocabulary`"):
+        clone(network(lookup))
+
+
 def test_subclassed_models_are_refused_with_the_way_out():
     model = Subclassed()
     model(np.ones((1, 3)))

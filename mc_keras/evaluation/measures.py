@@ -1,6 +1,7 @@
 """Loss and metrics at many points, accumulated batch by batch inside compiled functions."""
 
 import difflib
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -160,11 +161,11 @@ def _total(loss: keras.losses.Loss, y: Any, outputs: Any) -> tuple[Any, Any]:
     if values.shape.rank == 0:
         count = tf.cast(tf.shape(outputs)[0], "float64")
         return values * count, count
-    kept = tf.ones_like(values, "bool")
-    for mask in masks:
-        if mask is not None:
-            kept &= tf.cast(mask, "bool")
-    return tf.reduce_sum(tf.where(kept, values, 0.0)), tf.reduce_sum(tf.cast(kept, "float64"))
+    kept = [tf.cast(mask, "bool") for mask in masks if mask is not None]
+    if not kept:
+        return tf.reduce_sum(values), tf.cast(tf.size(values), "float64")
+    both = functools.reduce(tf.logical_and, kept, tf.ones_like(values, "bool"))
+    return tf.reduce_sum(tf.where(both, values, 0.0)), tf.reduce_sum(tf.cast(both, "float64"))
 
 
 def _mean(loss: keras.losses.Loss, y: np.ndarray, outputs: Any) -> float:
