@@ -16,7 +16,7 @@ ALLOWED = {
     "progress": set(),
     "locks": {"storage"},
     "provenance": {"_version"},
-    "weight_space": set(),
+    "weight_space": {"storage"},
     "user_warning": set(),
     "data": set(),
     "tasks": {"data"},
@@ -68,7 +68,7 @@ ALLOWED = {
     "export": {"batch_norm", "data", "paths", "storage", "weight_space"},
     "plotting": {"evaluation"},
     "reporting": {"_version", "evaluation", "plotting", "provenance", "storage"},
-    "folding": {"units"},
+    "folding": {"units", "weight_space"},
     "workspace": {"connectors", "evaluation", "paths", "provenance", "storage", "weight_space"},
     "comparing": {
         "progress",

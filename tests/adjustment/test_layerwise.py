@@ -217,6 +217,7 @@ def test_adjustment_is_better_than_none_on_the_training_data():
     "name", ["adapted normalisation", "frozen statistics", "activation with weights"]
 )
 def test_the_last_layer_is_solved_for_the_features_of_the_path(name):
+    keras.utils.set_random_seed(0)
     generator = np.random.default_rng(0)
     (a, x, y), (b, _, _) = (MODELS[name](generator) for _ in range(2))
     connector = WeightAdjustment(target="start", ridge=1e-12, num_breakpoints=3)
@@ -225,8 +226,9 @@ def test_the_last_layer_is_solved_for_the_features_of_the_path(name):
     features = keras.Model(middle.inputs, middle.layers[-1].input).predict(x, verbose=0)
     rows = np.hstack([features, np.ones((len(x), 1))]).astype("float64")
     wanted = a.predict(x, verbose=0).astype("float64")
-    best = rows @ np.linalg.lstsq(rows, wanted)[0]
-    np.testing.assert_allclose(middle.predict(x, verbose=0), best, atol=1e-3)
+    found, best = middle.predict(x, verbose=0), rows @ np.linalg.lstsq(rows, wanted)[0]
+    # Not the outputs: those of a unit that hardly ever fires are decided by the ridge.
+    assert np.linalg.norm(found - wanted) < 1.01 * np.linalg.norm(best - wanted)
 
 
 def test_the_order_of_the_ends_units_does_not_matter_to_transport():
