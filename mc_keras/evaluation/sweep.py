@@ -57,17 +57,14 @@ class Sweep:
         return self._run(weights, accumulators, x, y, fuse=False)
 
     def _run(self, *arguments: Any, fuse: bool) -> list[Any]:
-        signature = tf.nest.map_structure(lambda a: tf.TensorSpec(a.shape, a.dtype), arguments)
-        *others, x, y = signature
-        if not fuse:
-            x, y = _any_length(x), _any_length(y)
+        *others, x, y = arguments
         # The arrays of another split may be of other dtypes.
-        key = (fuse, x, y)
+        data = [_spec(array) if fuse else _any_length(_spec(array)) for array in (x, y)]
+        key = (fuse, *data)
         if key not in self._compiled:
+            signature = (*tf.nest.map_structure(_spec, others), *data)
             step = self._step_with(tf.function(self._loop, autograph=False, jit_compile=fuse))
-            self._compiled[key] = tf.function(
-                step, input_signature=(*others, x, y), autograph=False
-            )
+            self._compiled[key] = tf.function(step, input_signature=signature, autograph=False)
         return self._compiled[key](*arguments)
 
     def _step_with(self, loop: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
@@ -114,6 +111,10 @@ class Sweep:
             else:
                 point.append(next(fixed))
         return point
+
+
+def _spec(array: Any) -> tf.TensorSpec:
+    return tf.TensorSpec(array.shape, array.dtype)
 
 
 def _any_length(spec: tf.TensorSpec) -> tf.TensorSpec:
