@@ -96,7 +96,8 @@ def put(
 class Rescaling(Solver):
     """Each unit's outputs get the mean and the deviation of the two ends, interpolated: REPAIR.
 
-    Units that never change are left alone; without a bias only the deviation is set.
+    Units whose outputs are the same for all examples get the mean only; without a bias only the
+    deviation is set.
 
     Reference:
         Jordan et al., REPAIR, 2023, section 3, https://arxiv.org/abs/2211.08403

@@ -33,11 +33,15 @@ class LayerByLayer(Connector):
     ):
         name = type(self).__name__
         self.base = Linear() if base is None else base
-        if not isinstance(self.base, self.bases):
+        moved = self.base
+        while isinstance(moved, OptimalTransport):
+            moved = moved.along
+        if not isinstance(moved, self.bases):
             *bases, last = (f"{kind.__name__}()" for kind in self.bases)
+            along = "" if moved is self.base else "OptimalTransport along "
             raise TypeError(
                 f"{name} moves units along {', '.join(bases)} or {last}, received "
-                f"{type(base).__name__}."
+                f"{along}{type(moved).__name__}."
             )
         self.ridge = not_negative(self, "ridge", ridge)
         self.num_positions = whole(self, "num_positions", num_positions)

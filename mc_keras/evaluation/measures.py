@@ -2,6 +2,7 @@
 
 import difflib
 import functools
+import inspect
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -9,10 +10,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mc_keras.tasks import infer_accuracy, infer_loss
+from mc_keras.tasks import ends_in_probabilities, infer_accuracy, infer_loss
 
 _FEW = 8  # examples that tell functions apart
 _HIGHER_IS_BETTER = ("acc", "accuracy", "auc", "f1", "precision", "recall", "score")
+_HIGHER_IS_BETTER_TOO = (keras.metrics.TruePositives, keras.metrics.TrueNegatives)
 
 
 class Measures:
@@ -26,9 +28,11 @@ class Measures:
         x: Some inputs, at least one.
         y: All targets of one split.
         loss: Keras loss, its name, a function `loss(y, outputs)`, or `None` for the one that fits
-            the model and the targets.
-        metrics: Keras metrics, their names or functions. `"accuracy"` is the accuracy that fits
-            the targets; a regression has none. The metrics' own variables are reset, no more.
+            the model and the targets. By name, a cross-entropy takes logits unless the model ends
+            in softmax or sigmoid; an object does what its `from_logits` says.
+        metrics: Keras metrics, their names (as for `loss`) or functions. `"accuracy"` is the
+            accuracy that fits the targets; a regression has none. The metrics' own variables are
+            reset, no more.
 
     Attributes:
         names: `("loss", ...)`: what is measured, in the order of the results.
@@ -46,7 +50,7 @@ class Measures:
         loss: Any = None,
         metrics: Sequence[Any] = ("accuracy",),
     ):
-        self._loss = _loss(infer_loss(model, y) if loss is None else loss)
+        self._loss = _loss(infer_loss(model, y) if loss is None else loss, model)
         self._metrics = [m for item in metrics if (m := _metric(item, model, y)) is not None]
         self.names = ("loss", *(metric.name for metric in self._metrics))
         if len(set(self.names)) < len(self.names):
@@ -136,9 +140,9 @@ class Measures:
         return columns
 
 
-def _loss(loss: Any) -> keras.losses.Loss:
+def _loss(loss: Any, model: keras.Model) -> keras.losses.Loss:
     if isinstance(loss, str):
-        loss = _by_name(loss, keras.losses.get, "loss")
+        loss = _by_name(loss, "loss", model)
     if isinstance(loss, keras.losses.Loss):
         return loss
     if not callable(loss):
@@ -187,7 +191,7 @@ def _metric(item: Any, model: keras.Model, y: np.ndarray) -> keras.metrics.Metri
         return infer_accuracy(model, y)
     name = item if isinstance(item, str) else getattr(item, "__name__", None)
     if isinstance(item, str):
-        item = _by_name(item, keras.metrics.get, "metric")
+        item = _by_name(item, "metric", model)
     if isinstance(item, type) and issubclass(item, keras.metrics.Metric):
         item = item()
     if isinstance(item, keras.metrics.Metric):
@@ -200,14 +204,20 @@ def _metric(item: Any, model: keras.Model, y: np.ndarray) -> keras.metrics.Metri
     return keras.metrics.MeanMetricWrapper(item, name=name)
 
 
-def _by_name(name: str, get: Callable[[str], Any], what: str) -> Any:
+def _by_name(name: str, what: str, model: keras.Model) -> Any:
+    there = keras.losses if what == "loss" else keras.metrics
     try:
-        return get(name)
+        item = there.get(name)
     except ValueError as error:
-        known = dir(getattr(keras, "losses" if what == "loss" else "metrics"))
-        close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+        close = difflib.get_close_matches(name, dir(there), n=1, cutoff=0.5)
         hint = f"Did you mean '{close[0]}'?" if close else f"See keras.{what}s for those there are."
         raise ValueError(f"Keras has no {what} '{name}'. {hint}") from error
+    # Left alone, the cross-entropies would take logits for probabilities, without an error.
+    words = getattr(item, "__name__", type(item).__name__).split("_")
+    kind = getattr(there, "".join(word[:1].upper() + word[1:] for word in words), None)
+    if kind is None or "from_logits" not in inspect.signature(kind).parameters:
+        return item
+    return kind(from_logits=not ends_in_probabilities(model))
 
 
 def _scalar(metric: keras.metrics.Metric, y: np.ndarray, outputs: Any) -> float:
@@ -222,7 +232,8 @@ def _scalar(metric: keras.metrics.Metric, y: np.ndarray, outputs: Any) -> float:
 def _lower(metric: keras.metrics.Metric) -> bool:
     direction = getattr(metric, "_direction", None)
     if direction is None:
-        return not metric.name.lower().endswith(_HIGHER_IS_BETTER)
+        higher = isinstance(metric, _HIGHER_IS_BETTER_TOO)
+        return not (higher or metric.name.lower().endswith(_HIGHER_IS_BETTER))
     return direction == "down"
 
 

@@ -98,4 +98,10 @@ BAD_OPTIONS = [
         {"along": WeightAdjustment(OptimalTransport(end="permuted"))},
         r"along=WeightAdjustment\(...\), which stops at a reordering",
     ),
+    (Butterfly, {"base": Repair()}, r"Arc\(\) or OptimalTransport\(\), received Repair"),
+    (
+        WeightAdjustment,
+        {"base": OptimalTransport(along=Repair())},
+        "received OptimalTransport along Repair",
+    ),
 ]

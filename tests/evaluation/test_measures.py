@@ -43,6 +43,33 @@ def test_directions(split):
     }
 
 
+def test_directions_that_keras_does_not_tell():
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    x, y = np.ones((6, 4), "float32"), np.array([0, 1, 1, 0, 1, 0])
+    metrics = ["TruePositives", "TrueNegatives", "FalsePositives", "FalseNegatives"]
+    directions = Measures(model, x, y, None, metrics).directions(["test"])
+    assert list(directions.values()) == [True, False, False, True, True]
+
+
+@pytest.mark.parametrize("activation", [None, "softmax"])
+@pytest.mark.parametrize(
+    "name", ["sparse_categorical_crossentropy", "SparseCategoricalCrossentropy"]
+)
+def test_cross_entropies_by_name_take_what_the_model_gives(split, name, activation):
+    model, (x, y) = dense_network(), split
+    given = model if activation is None else keras.Sequential([model, keras.layers.Softmax()])
+    expected = run(Measures(model, x, y, None, []), model, x, y, [60])
+    assert run(Measures(given, x, y, name, [name]), given, x, y, [60]) == pytest.approx(
+        expected * 2, rel=1e-5
+    )
+
+
+def test_other_losses_by_name(split):
+    model, (x, _) = dense_network(), split
+    y = np.asarray(model(x)) + 2
+    assert run(Measures(model, x, y, "mse", ["mae"]), model, x, y, [60]) == pytest.approx([4, 2])
+
+
 def test_a_metric_of_the_user_is_left_empty(split):
     x, y = split
     metric = keras.metrics.SparseCategoricalAccuracy()
