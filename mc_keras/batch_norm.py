@@ -37,13 +37,9 @@ class BatchStatistics:
 
     def __init__(self, model: keras.Model):
         self.space = WeightSpace(clone(model))
-        position = {id(v): i for i, v in enumerate(self.space.state_variables)}
-        self._moments = []
+        self._moments = _moments(self.space)
         for layer in _norm_layers(self.space.model):
             _use_batch_statistics(layer)
-            self._moments.append(
-                (position[id(layer.moving_mean)], position[id(layer.moving_variance)])
-            )
 
     @property
     def variables(self) -> list[int]:
@@ -94,12 +90,13 @@ class BatchNormEstimator:
 
     Args:
         model: Model of the architecture. Not changed.
-        x: Inputs, shape `(N, ...)`, normally those of the training split.
+        x: Inputs, shape `(N, ...)`, or a list or mapping of them, normally those of the training
+            split.
         batch_size: Examples in a batch, see `BatchStatistics`. Larger batches are nearer to the
             population statistics that the layers above would see.
     """
 
-    def __init__(self, model: keras.Model, x: np.ndarray, *, batch_size: int = BATCH_SIZE):
+    def __init__(self, model: keras.Model, x: Any, *, batch_size: int = BATCH_SIZE):
         self._statistics = BatchStatistics(model)
         self._x = x
         self._batch_size = batch_size
@@ -112,8 +109,10 @@ class BatchNormEstimator:
         accumulators = [tf.constant(a[0]) for a in self._statistics.initial(1)]
         weights = [tf.convert_to_tensor(w) for w in point]
         blank = [tf.convert_to_tensor(s) for s in self._statistics.blank(state)]
-        for start in range(0, len(self._x), self._batch_size):
-            batch = self._x[start : start + self._batch_size]
+        count = len(keras.tree.flatten(self._x)[0])
+        for start in range(0, count, self._batch_size):
+            rows = slice(start, start + self._batch_size)
+            batch = keras.tree.map_structure(lambda array, rows=rows: array[rows], self._x)
             accumulators = self._step(weights, blank, accumulators, batch)
         with_axis = [a.numpy()[None] for a in accumulators], [a[None] for a in state]
         return [a[0] for a in self._statistics.results(*with_axis)]
@@ -121,13 +120,14 @@ class BatchNormEstimator:
     def _add_batch(self, point: Any, state: Any, accumulators: Any, x: Any) -> list[Any]:
         space = self._statistics.space
         _, new = space.at(point, lambda: space.model(x, training=False), state=state)
-        return self._statistics.update(accumulators, new, tf.shape(x)[0])
+        size = tf.shape(keras.tree.flatten(x)[0])[0]
+        return self._statistics.update(accumulators, new, size)
 
 
 def estimate_batch_norm(
     space: WeightSpace,
     point: Sequence[Any],
-    x: np.ndarray,
+    x: Any,
     *,
     state: Sequence[np.ndarray] | None = None,
     batch_size: int = BATCH_SIZE,
@@ -137,7 +137,7 @@ def estimate_batch_norm(
     Args:
         space: Weight space of a model of the architecture. Not changed.
         point: Arrays aligned with `space.variables`.
-        x: Inputs, shape `(N, ...)`.
+        x: As for `BatchNormEstimator`.
         state: Arrays aligned with `space.state_variables`, for what is not batch norm; the
             model's own if not given.
         batch_size: See `BatchNormEstimator`.
@@ -149,6 +149,20 @@ def estimate_batch_norm(
 def has_batch_norm(model: keras.Layer) -> bool:
     """Whether a model has batch-norm layers whose statistics training would move."""
     return next(_norm_layers(model), None) is not None
+
+
+def measured_variables(space: WeightSpace) -> list[int]:
+    """Positions among the state variables of batch-norm statistics that are measured."""
+    return [index for pair in _moments(space) for index in pair]
+
+
+def _moments(space: WeightSpace) -> list[tuple[int, int]]:
+    """Positions of mean and variance of each batch-norm layer."""
+    position = {id(v): i for i, v in enumerate(space.state_variables)}
+    return [
+        (position[id(layer.moving_mean)], position[id(layer.moving_variance)])
+        for layer in _norm_layers(space.model)
+    ]
 
 
 def _norm_layers(model: keras.Layer) -> Iterator[Any]:

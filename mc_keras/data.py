@@ -87,18 +87,100 @@ def subset(arrays: Sequence[np.ndarray], count: int, seed: int) -> tuple[np.ndar
     return tuple(array[chosen] for array in arrays)
 
 
-def inputs_of(data: Any) -> np.ndarray:
-    """The inputs x of an array, a pair `(x, y)` or a `tf.data.Dataset` of pairs or of inputs."""
+def inputs_of(data: Any, model: keras.Model) -> Any:
+    """The inputs of a model, out of data in a form that `fit` takes.
+
+    Args:
+        data: Inputs (an array, or a list or mapping of them for a model of several), a pair
+            `(x, y)`, or a `tf.data.Dataset` or `keras.utils.PyDataset` of pairs or of inputs.
+        model: What takes the inputs.
+
+    Returns:
+        A NumPy array, or a list or mapping of them.
+
+    Raises:
+        ValueError: If there are none, or no end of them, they do not fit the model, or hold NaN.
+    """
+    shapes = [tuple(tensor.shape) for tensor in model.inputs]
+    if hasattr(data, "as_numpy_iterator") or isinstance(data, keras.utils.PyDataset):
+        x = _joined_inputs(data, len(shapes[0]))
+    else:
+        x = _without_targets(data, shapes)
+    leaves = [array for _, array in _parts(x)]
+    for array, shape in zip(leaves, shapes, strict=False):
+        if len(array.shape) != len(shape) or any(
+            size not in (None, own) for size, own in zip(shape[1:], array.shape[1:], strict=True)
+        ):
+            raise ValueError(
+                f"The inputs have shape {array.shape}, the model '{model.name}' takes {shape}: "
+                "pass what the model was trained on."
+            )
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise ValueError("The inputs hold NaN or infinite values: remove those examples.")
+    if len(leaves) != len(shapes) or len({len(array) for array in leaves}) != 1:
+        raise ValueError(
+            f"The model '{model.name}' takes {len(shapes)} inputs with one row for each example, "
+            f"received arrays of shapes {', '.join(str(array.shape) for array in leaves)}."
+        )
+    if not len(leaves[0]):
+        raise ValueError("The inputs are empty: at least one example is needed.")
+    return x
+
+
+def _without_targets(data: Any, shapes: Sequence[tuple[int | None, ...]]) -> Any:
+    """Inputs as arrays, from `x` or `(x, y)`."""
+    several = len(shapes) > 1
+    if isinstance(data, tuple | list) and len(data) in (2, 3):
+        # Arrays, of a model that takes as many, are all inputs.
+        first_is_all = isinstance(data[0], Mapping | list | tuple) if several else False
+        if several and len(data) == len(shapes) and not first_is_all:
+            pass
+        elif (
+            first_is_all
+            or isinstance(data, tuple)
+            or isinstance(data[0], Mapping)
+            or np.ndim(data[0]) == len(shapes[0])
+        ):
+            data = data[0]
+    return _as_arrays(data, several=several)
+
+
+def _as_arrays(x: Any, *, several: bool) -> Any:
+    if isinstance(x, Mapping):
+        return {key: np.asarray(value) for key, value in x.items()}
+    if several and isinstance(x, tuple | list):
+        return [np.asarray(value) for value in x]
+    return np.asarray(x)
+
+
+def _parts(x: Any) -> list[tuple[Any, np.ndarray]]:
+    """Key and array of each input."""
+    if isinstance(x, Mapping):
+        return sorted(x.items())
+    return list(enumerate(x)) if isinstance(x, list) else [(0, x)]
+
+
+def _joined_inputs(data: Any, rank: int) -> Any:
+    """Inputs of the elements of a data set, which are batches where they have that rank."""
     if hasattr(data, "as_numpy_iterator"):
-        if isinstance(data.element_spec, tuple):
-            return as_xy(data)[0]
-        elements = [np.asarray(element) for element in data.as_numpy_iterator()]
-        # Batches have a first dimension that is not known before: the last may be smaller.
-        shape = data.element_spec.shape
-        return (np.concatenate if shape.rank and shape[0] is None else np.stack)(elements)
-    if isinstance(data, tuple | list) and len(data) == 2 and np.ndim(data[0]) > 0:
-        return as_xy(data)[0]
-    return np.asarray(data)
+        if int(data.cardinality()) == -1:
+            raise ValueError(
+                "The data set has no end; pass a part of it, such as dataset.take(100)."
+            )
+        elements: Any = data.as_numpy_iterator()
+    else:
+        elements = (data[i] for i in range(len(data)))
+    inputs = [element[0] if isinstance(element, tuple) else element for element in elements]
+    if not inputs:
+        raise ValueError("The data set is empty: at least one example is needed.")
+    several = isinstance(inputs[0], tuple | list)
+    rows = [_as_arrays(x, several=several) for x in inputs]
+    join = np.concatenate if _parts(rows[0])[0][1].ndim == rank else np.stack
+    if isinstance(rows[0], Mapping):
+        return {key: join([row[key] for row in rows]) for key in rows[0]}
+    if several:
+        return [join(part) for part in zip(*rows, strict=True)]
+    return join(rows)
 
 
 def training_data(data: Any) -> XY:
@@ -121,13 +203,20 @@ def check_data(model: keras.Model, x: np.ndarray, y: np.ndarray, name: str = "da
     """Check that `(x, y)` can be fed to `model`.
 
     Raises:
-        ValueError: If the model has several inputs or outputs, the shape does not fit, x has NaN,
-            or integer labels are out of range.
+        ValueError: If the model has several inputs or outputs, x or y are no numbers, the shape
+            does not fit, x has NaN, or integer labels are out of range.
     """
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
+    for what, tensors in (("input", model.inputs), ("output", model.outputs)):
+        if len(tensors) != 1 or names_them(model, what):
+            which = f"names its {what}s" if names_them(model, what) else f"has several {what}s"
+            raise ValueError(
+                f"The {name} cannot be used with the model '{model.name}', which {which}: "
+                f"{_ONE_ARRAY}"
+            )
+    if any(getattr(layer, "stateful", False) for layer in model._flatten_layers()):
         raise ValueError(
-            f"The {name} cannot be used with the model '{model.name}', which has "
-            f"{len(model.inputs)} inputs and {len(model.outputs)} outputs: {_ONE_ARRAY}"
+            f"The {name} cannot be used with the model '{model.name}', which is stateful: what it "
+            "gives depends on what it was given before. Build it with stateful=False."
         )
     expected = tuple(model.inputs[0].shape[1:])
     if len(expected) != x.ndim - 1 or any(
@@ -138,6 +227,14 @@ def check_data(model: keras.Model, x: np.ndarray, y: np.ndarray, name: str = "da
             f"'{model.name}' takes {expected}: reshape the data or pass the data the model was "
             "trained on."
         )
+    texts = model.inputs[0].dtype == "string"
+    for array, kind in ((y, "targets"), *(() if texts else ((x, "inputs"),))):
+        if not np.can_cast(array.dtype, "complex128", "same_kind"):
+            raise ValueError(
+                f"The {kind} of the {name} have dtype {array.dtype}; they must be numbers: labels "
+                "that are names need a number for each, inputs an encoding such as that of the "
+                "training."
+            )
     if x.dtype.kind == "f" and not np.isfinite(x).all():
         raise ValueError(
             f"The inputs of the {name} hold NaN or infinite values: remove those examples."
@@ -150,6 +247,11 @@ def check_data(model: keras.Model, x: np.ndarray, y: np.ndarray, name: str = "da
                 f"The labels of the {name} go from {low} to {high}, the model '{model.name}' has "
                 f"{num_outputs} outputs: labels must be integers from 0 to {num_outputs - 1}."
             )
+
+
+def names_them(model: keras.Model, what: str) -> bool:
+    """Whether each `"input"` or `"output"` of a model has a name, as in a mapping."""
+    return isinstance(getattr(model, what, None), Mapping)
 
 
 def is_label(y: np.ndarray) -> bool:
@@ -178,6 +280,8 @@ def _from_dataset(dataset: Any, name: str) -> XY:
     for part, kind in zip(spec, ("inputs", "targets"), strict=False):
         if isinstance(part, tuple | list | Mapping):
             raise _several(kind, name)
+    if int(dataset.cardinality()) == -1:
+        raise ValueError(f"The {name} has no end; pass a part of it, such as dataset.take(100).")
     elements = list(dataset.as_numpy_iterator())
     if not elements:
         raise ValueError(f"The {name} is empty: it needs at least one example.")

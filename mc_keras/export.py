@@ -100,7 +100,8 @@ def export_path(
         )
     module = _PathModule(path)
     if batch_norm_data is not None and has_batch_norm(model):
-        module.statistics = _Statistics(path, inputs_of(batch_norm_data), num_batch_norm_points)
+        x = inputs_of(batch_norm_data, model)
+        module.statistics = _Statistics(path, x, num_batch_norm_points)
     archive = keras.export.ExportArchive()
     archive.track(module)
     archive.add_endpoint(

@@ -5,6 +5,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from mc_keras.units.graph import made_by
+
 
 def infer_loss(model: keras.Model, y: np.ndarray) -> keras.losses.Loss:
     """The usual loss of a model that ends this way, for targets like `y`.
@@ -85,18 +87,31 @@ def infer_accuracy(model: keras.Model, y: np.ndarray) -> keras.metrics.Metric | 
 
 
 def ends_in_probabilities(model: keras.Model) -> bool:
-    """Whether the last layer of a model is, or ends in, a softmax or sigmoid."""
-    layer: Any = model
-    while isinstance(layer, keras.Model):
-        if isinstance(layer, keras.Sequential):
-            layer = layer.layers[-1]
-        elif getattr(layer, "output_names", None):
-            operations = {operation.name: operation for operation in layer.operations}
-            layer = operations.get(layer.output_names[0])
-        else:
-            return False
-    # `Softmax` and `Sigmoid` are classes of layers, and of operations of `keras.ops` as well;
-    # activations may be functions of any library.
+    """Whether the outputs of a model come from a softmax or sigmoid, reshaped or averaged maybe."""
+    outputs: Any = getattr(model, "outputs", None)
+    return bool(outputs) and _is_probability(outputs[0])
+
+
+# Names of layers and of operations of `keras.ops`: those that leave the values as they are.
+_RESHAPING = (
+    *("reshape", "flatten", "permute", "transpose", "squeeze", "expanddims", "getitem", "cast"),
+    *("dropout", "identity", "activityregularization", "repeatvector"),
+)
+
+
+def _is_probability(tensor: keras.KerasTensor) -> bool:
+    layer: Any
+    layer, given, output = made_by(tensor)
+    while isinstance(layer, keras.layers.Wrapper):
+        layer = layer.layer
+    if isinstance(layer, keras.Model):
+        outputs: Any = getattr(layer, "outputs", None)
+        return bool(outputs) and _is_probability(outputs[output])
+    kind = type(layer).__name__.lower()
+    if kind in _RESHAPING or isinstance(layer, keras.layers.Average):
+        return bool(given) and all(map(_is_probability, given))
+    # `Softmax` and `Sigmoid` are classes of layers and of operations; activations may be functions
+    # of any library.
     activation = getattr(layer, "activation", None)
-    names = (getattr(activation, "__name__", ""), type(layer).__name__, type(activation).__name__)
+    names = (kind, getattr(activation, "__name__", ""), type(activation).__name__)
     return not {"softmax", "softmax_v2", "sigmoid"}.isdisjoint(map(str.lower, names))

@@ -26,7 +26,7 @@ def test_every_form_of_a_split(form):
     x, y = as_xy(FORMS[form])
     np.testing.assert_array_equal(x, X)
     np.testing.assert_array_equal(y, Y)
-    np.testing.assert_array_equal(inputs_of(FORMS[form]), X)
+    np.testing.assert_array_equal(inputs_of(FORMS[form], dense_network()), X)
 
 
 def test_named_tuples_and_mappings():
@@ -40,9 +40,44 @@ def test_named_tuples_and_mappings():
 
 
 def test_inputs_alone():
-    np.testing.assert_array_equal(inputs_of(X), X)
-    np.testing.assert_array_equal(inputs_of(tf.data.Dataset.from_tensor_slices(X)), X)
-    np.testing.assert_array_equal(inputs_of(tf.data.Dataset.from_tensor_slices(X).batch(5)), X)
+    dataset, model = tf.data.Dataset.from_tensor_slices(X), dense_network()
+    whole = dataset.batch(4, drop_remainder=True)
+    for form in (X, X.tolist(), dataset, dataset.batch(5), whole):
+        np.testing.assert_array_equal(inputs_of(form, model), X)
+    np.testing.assert_array_equal(inputs_of(X[:2].tolist(), model), X[:2])
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (X[:0], "empty"),
+        (X[:, :4], r"shape \(12, 4\), the model '.*' takes \(None, 5\)"),
+        (np.where(X > 50, np.nan, X), "NaN or infinite"),
+        ({"a": X, "b": X}, "takes 1 inputs .* received arrays of shapes"),
+        (DATASET.repeat(), "has no end"),
+        (DATASET.take(0), "empty"),
+    ],
+)
+def test_inputs_that_do_not_fit(data, message):
+    with pytest.raises(ValueError, match=message):
+        inputs_of(data, dense_network())
+
+
+def test_inputs_of_models_of_several():
+    inputs = [keras.Input((5,)), keras.Input((2,))]
+    model = keras.Model(inputs, keras.layers.Concatenate()(inputs))
+    both = [X, X[:, :2]]
+    dataset = tf.data.Dataset.from_tensor_slices((tuple(both), Y))
+    for form in (both, tuple(both), (both, Y), (tuple(both), Y), dataset, dataset.batch(5)):
+        for found, expected in zip(inputs_of(form, model), both, strict=True):
+            np.testing.assert_array_equal(found, expected)
+    with pytest.raises(ValueError, match="takes 2 inputs with one row for each example"):
+        inputs_of([X, X[:3, :2]], model)
+
+
+def test_data_sets_without_an_end_are_refused():
+    with pytest.raises(ValueError, match=r"The data has no end; pass a part of it"):
+        as_xy(DATASET.repeat())
 
 
 @pytest.mark.parametrize("targets", [np.eye(3)[Y], Y[:, None]], ids=["one-hot", "columns"])
@@ -109,5 +144,22 @@ def test_data_that_do_not_fit_the_model():
         check_data(model, X, Y - 1)
     with pytest.raises(ValueError, match="NaN or infinite"):
         check_data(model, np.where(X > 50, np.nan, X), Y)
+    for labels in (np.array(["a", "b", "c"])[Y], Y.astype(object)):
+        with pytest.raises(ValueError, match=f"targets of the data have dtype {labels.dtype}"):
+            check_data(model, X, labels)
+    with pytest.raises(ValueError, match="inputs of the data have dtype <U"):
+        check_data(model, X.astype(str), Y)
+    check_data(model, X.astype("bfloat16"), Y.astype("float16"))
+    texts = keras.Sequential([keras.Input((1,), dtype="string"), keras.layers.StringLookup()])
+    check_data(texts, X[:, :1].astype(str), X[:, :1])
+    named = keras.Model(model.inputs[0], {"a": model.outputs[0]})
+    with pytest.raises(ValueError, match="which names its outputs"):
+        check_data(named, X, Y)
+    check_data(keras.Model([model.inputs[0]], [model.outputs[0]]), X, Y)
+    stateful = keras.Sequential(
+        [keras.Input(batch_shape=(4, 7, 2)), keras.layers.LSTM(3, stateful=True)]
+    )
+    with pytest.raises(ValueError, match="is stateful"):
+        check_data(stateful, np.zeros((12, 7, 2)), Y)
     any_size = keras.Sequential([keras.Input((None, 4)), keras.layers.LSTM(3)])
     check_data(any_size, np.zeros((12, 7, 4)), Y)

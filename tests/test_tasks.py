@@ -20,6 +20,10 @@ def functional(ending):
     return keras.Model(inputs, ending(layers.Dense(3)(inputs)))
 
 
+def _tagger(x, layer):
+    return layers.Flatten()(layers.TimeDistributed(layer)(layers.Reshape((1, 3))(x)))
+
+
 MODELS = {
     "logits": (sequential(layers.Dense(3)), False),
     "activation": (sequential(layers.Dense(3, "softmax")), True),
@@ -31,6 +35,24 @@ MODELS = {
     "activation's function": (functional(keras.activations.softmax), True),
     "functional logits": (functional(lambda x: layers.ReLU()(x)), False),
     "functional softmax": (functional(lambda x: layers.Softmax()(x)), True),
+}
+
+
+def experts(x):
+    return layers.Average()([layers.Dense(3, "softmax")(x) for _ in range(2)])
+
+
+MODELS |= {
+    "wrapper": (functional(lambda x: _tagger(x, layers.Dense(3, "softmax"))), True),
+    "wrapper of logits": (functional(lambda x: _tagger(x, layers.Dense(3))), False),
+    "wrapped model": (
+        functional(lambda x: _tagger(x, keras.Sequential([layers.Dense(3), layers.Softmax()]))),
+        True,
+    ),
+    "reshaped": (functional(lambda x: layers.Reshape((3,))(keras.ops.softmax(x))), True),
+    "reshaped logits": (functional(lambda x: layers.Reshape((3,))(x)), False),
+    "mean of experts": (functional(experts), True),
+    "mean of logits": (functional(lambda x: layers.Average()([x, keras.ops.softmax(x)])), False),
 }
 
 

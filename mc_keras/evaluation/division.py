@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import keras
 
+from mc_keras.units.graph import called
 from mc_keras.weight_space import WeightSpace
 
 _LINEAR_LAYERS = (keras.layers.Dense, keras.layers.Conv2D, keras.layers.Conv3D)
@@ -69,16 +70,17 @@ class DividedModel:
             self._layer = model.layers[division.layer]
             cut = self._layer.input
             if cut is not begin:
-                self._below = keras.Function(begin, cut)
+                self._below = _Inference(begin, cut)
         if division.linear:
             cut = self._layer.output
-        self._prefix = None if begin is None else keras.Function(model.inputs[0], begin)
+        self._prefix = None
+        if begin is not None:
+            self._prefix = _Inference(model.inputs[0], begin)
         self._above: Callable[[Any], Any] = lambda x: model(x, training=False)
         self._operations = list(model.layers)
         if cut is not None:
-            function = keras.Function(cut, model.outputs[0])
-            self._above = function
-            self._operations = function.operations
+            self._above = above = _Inference(cut, model.outputs[0])
+            self._operations = above.operations
         tensors = [operation.output for operation in self._operations]
         self._widths = [_width(tensor) for tensor in ([] if cut is None else [cut]) + tensors]
 
@@ -137,6 +139,18 @@ class DividedModel:
     ) -> tuple[Any, list[Any]]:
         """Outputs and new state from where the last part begins."""
         return self._space.at(point, lambda: self._above(features), state=state)
+
+
+class _Inference(keras.Function):
+    """A part of a model whose layers are told that it is not training.
+
+    The calls of the graph remember a layer's own default, which may be `training=True`.
+    """
+
+    def call(self, inputs: Any) -> Any:
+        return self._run_through_graph(
+            inputs, lambda op: lambda *args, **kwargs: called(op, args, kwargs)
+        )
 
 
 def divide(space: WeightSpace, moving: Sequence[bool], fixed_states: Sequence[bool]) -> Division:

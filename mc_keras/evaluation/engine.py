@@ -56,6 +56,9 @@ class Engine:
         batch_size: Most examples at once; `None` for what suits the network.
         reestimate: Whether batch-norm statistics are measured at every point.
 
+    Raises:
+        ValueError: If the batch size is no positive whole number.
+
     Attributes:
         rows: Examples in a block.
     """
@@ -70,6 +73,12 @@ class Engine:
         batch_size: int | None = None,
         reestimate: bool = True,
     ):
+        if batch_size is not None and (
+            not isinstance(batch_size, int | np.integer) or batch_size < 1
+        ):
+            raise ValueError(
+                f"`batch_size` must be an integer of at least 1, or None, received {batch_size!r}."
+            )
         self._space = space
         self._sizes = {name: len(y) for name, (_, y) in splits.items()}
         self._measures = measures
@@ -78,7 +87,10 @@ class Engine:
         if reestimate and has_batch_norm(space.model):
             self._statistics = BatchStatistics(space.model)
         self._plans = plans_for(space, families, self._fixed_states(families))
-        self.rows = even_rows(batch_size or self._suitable_rows(), list(self._sizes.values()))
+        self.rows = self._suitable_rows() if batch_size is None else batch_size
+        # Batch-norm statistics depend on the batches, and may not on which splits there are.
+        if self._statistics is None:
+            self.rows = even_rows(self.rows, list(self._sizes.values()))
         start = Division(start=self._plans[0].division.start)
         # It reads what is the same at all points.
         state = [tf.constant(array[0]) for array in families[0].states([0])]

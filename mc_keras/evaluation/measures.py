@@ -3,6 +3,7 @@
 import difflib
 import functools
 import inspect
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -58,13 +59,17 @@ class Measures:
                 f"Every metric needs a name of its own, received {', '.join(self.names)}: pass "
                 "metric objects with different names."
             )
-        self._try(model, x[:1], y[:1])
+        self._try(model, x, y)
         self._few = y[:_FEW]
 
     def _try(self, model: keras.Model, x: np.ndarray, y: np.ndarray) -> None:
-        """One example through everything: some metrics make their variables on first use."""
+        """A few examples through everything: some metrics make their variables on first use."""
+        self._output_shape = tuple(model(x[:1], training=False).shape[1:])
+        # As many that targets of another shape, `(n,)` for outputs `(n, 10)`, cannot be broadcast.
+        count = next(n for n in itertools.count(2) if n not in self._output_shape)
+        few = np.arange(count) % len(x)
+        x, y = x[few], y[few]
         outputs = model(x, training=False)
-        self._output_shape = tuple(outputs.shape[1:])
         measured: list[tuple[Any, Callable[..., Any]]] = [(self._loss, _total)]
         for item, compute in [*measured, *((m, _scalar) for m in self._metrics)]:
             try:

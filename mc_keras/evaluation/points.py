@@ -9,7 +9,7 @@ import numpy as np
 
 from mc_keras.batch_norm import has_batch_norm
 from mc_keras.checkpoint import Checkpoint
-from mc_keras.data import as_splits, check_data
+from mc_keras.data import as_splits, check_data, names_them
 from mc_keras.evaluation.engine import MOMENTS_SPLIT, Engine
 from mc_keras.evaluation.families import families_of
 from mc_keras.evaluation.identity import path_fingerprint
@@ -149,7 +149,7 @@ def checked_splits(model: Any, data: Any) -> dict[str, tuple[np.ndarray, np.ndar
             outputs.
     """
     for what, tensors in (("input", model.inputs), ("output", model.outputs)):
-        if len(tensors) != 1 or not hasattr(getattr(model, what, tensors[0]), "shape"):
+        if len(tensors) != 1 or names_them(model, what):
             raise ValueError(
                 f"The network '{model.name}' has several {what}s, or names them; paths are "
                 f"measured for networks with one {what} tensor: connect models that have one."

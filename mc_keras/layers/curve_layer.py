@@ -118,7 +118,7 @@ class CurveLayer(keras.layers.Layer):
         if self._hidden.space is not None:
             return
         if not self.template().built:
-            self.template().build(*_arguments(input_shape, tuple))
+            self.template().build(*self._arguments(input_shape, tuple))
         self._hidden.space = space = WeightSpace(self.template())
         last = self.curve.num_control_points - 1
         for k in range(last + 1):
@@ -228,7 +228,7 @@ class CurveLayer(keras.layers.Layer):
 
         def compute() -> Any:
             keywords = {"training": training} if template._call_has_training_arg else {}
-            outputs = template(*_arguments(inputs), **keywords)
+            outputs = template(*self._arguments(inputs), **keywords)
             return outputs, list(template.losses)
 
         (outputs, losses), _ = self.space.at(point, compute, state=state, seeds=seeds)
@@ -264,9 +264,24 @@ class CurveLayer(keras.layers.Layer):
         self.seed_generator.state.assign(store["seed_state"])
         super().load_own_variables({key: store[key] for key in store.keys() if key != "seed_state"})
 
+    def _arguments(self, inputs: Any, element: type | None = None) -> tuple[Any, ...]:
+        """The arguments for the wrapped layer: a tuple is several, of a model several inputs.
+
+        A tuple of numbers is one shape, where the elements are said to be tuples.
+        """
+        if not isinstance(inputs, tuple) or not all(
+            element is None or isinstance(i, element) for i in inputs
+        ):
+            return (inputs,)
+        if isinstance(self.template(), keras.Sequential | keras.Function):
+            return (list(inputs),)
+        return inputs
+
     def compute_output_shape(self, input_shape: Any, *args: Any, **kwargs: Any) -> Any:
         """Shape of the wrapped layer's output."""
-        return self.template().compute_output_shape(*_arguments(input_shape, tuple))
+        if input_shape is None:  # as for a layer that was built with its weights
+            return self.template().output_shape
+        return self.template().compute_output_shape(*self._arguments(input_shape, tuple))
 
     def get_config(self) -> dict[str, Any]:
         """Configuration; the wrapped layer is serialised in it."""
@@ -287,12 +302,3 @@ class CurveLayer(keras.layers.Layer):
         for key in ("layer", "curve"):
             config[key] = keras.saving.deserialize_keras_object(config[key])
         return cls(**config)
-
-
-def _arguments(inputs: Any, element: type | None = None) -> tuple[Any, ...]:
-    """The arguments for the wrapped layer: a tuple (of shapes, where it is shapes) is several."""
-    if isinstance(inputs, tuple) and (
-        element is None or all(isinstance(i, element) for i in inputs)
-    ):
-        return inputs
-    return (inputs,)

@@ -1,16 +1,21 @@
 """A Keras model that is a whole curve of networks, trained by plain `compile` and `fit`."""
 
+import inspect
 import math
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
-from mc_keras.batch_norm import estimate_batch_norm, has_batch_norm
+from mc_keras.batch_norm import estimate_batch_norm, measured_variables
 from mc_keras.data import inputs_of
 from mc_keras.layers import CurveLayer
 from mc_keras.paths import AffinePath, Bezier, Coefficients, PolygonalChain
+from mc_keras.storage import fingerprint
 from mc_keras.weight_space import WeightSpace, check_same_architecture, clone
+
+_FIT = inspect.signature(keras.Model.fit)
 
 
 @keras.saving.register_keras_serializable("mc_keras")
@@ -88,24 +93,21 @@ class CurveModel(keras.Model):
         self._batches = self.add_weight(
             name="batches", shape=(), initializer="zeros", dtype="int32", trainable=False
         )
-        self._state = [
-            self.add_weight(
-                name=f"state_{i}",
-                shape=variable.shape,
-                dtype=variable.dtype,
+        space = self.curve_layer.space
+        self._statistics = {
+            i: self.add_weight(
+                name=f"statistics_{i}",
+                shape=space.state_variables[i].shape,
+                dtype=space.state_variables[i].dtype,
                 initializer="zeros",
                 trainable=False,
                 autocast=False,
             )
-            for i, variable in enumerate(self.curve_layer.space.state_variables)
-        ]
-        # Number of updates after which `_state` was estimated: a weight, to be saved with it.
-        self._estimated_after = self.add_weight(
-            name="estimated_after",
-            shape=(),
-            initializer=keras.initializers.Constant(-1),
-            dtype="int64",
-            trainable=False,
+            for i in measured_variables(space)
+        }
+        # Digest of the weights that these are of, zeros at first: a weight, to be saved with them.
+        self._estimated_for = self.add_weight(
+            name="estimated_for", shape=(4,), initializer="zeros", dtype="int64", trainable=False
         )
         self._batch_norm_data: Any = None
         self.built = True
@@ -113,14 +115,13 @@ class CurveModel(keras.Model):
     @property
     def position(self) -> float:
         """Where on the curve `evaluate`, `predict` and a plain call stand, in `[0, 1]`."""
-        return float(self._position)
+        return float(_numpy(self._position))
 
     @position.setter
     def position(self, t: float) -> None:
         if not 0.0 <= t <= 1.0:
             raise ValueError(f"The position must be in [0, 1], received {t}.")
         self._position.assign(t)
-        self._estimated_after.assign(-1)
 
     @property
     def curve(self) -> Coefficients:
@@ -137,11 +138,20 @@ class CurveModel(keras.Model):
         """Output shape of the networks on the curve."""
         return self.curve_layer.template().output_shape
 
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Output shape for inputs of a shape."""
+        return self.curve_layer.compute_output_shape(input_shape)
+
     def call(self, inputs: Any, training: bool = False) -> Any:  # noqa: FBT001, FBT002
         """The network at a drawn position in training, at `position` in inference."""
         if training:
             return self.curve_layer(inputs, self._draw_position(), training=True)
-        state = [variable.value for variable in self._state]
+        if tf.executing_eagerly():
+            self._refresh_batch_norm()
+        state = self.curve_layer.state(self._position.value)
+        known = keras.ops.any(self._estimated_for.value != 0)
+        for i, variable in self._statistics.items():
+            state[i] = keras.ops.where(known, variable.value, state[i])
         return self.curve_layer(inputs, self._position.value, training=False, state=state)
 
     def _draw_position(self) -> Any:
@@ -156,11 +166,11 @@ class CurveModel(keras.Model):
         self._batches.assign(keras.ops.mod(self._batches + 1, n))
         return (keras.ops.cast(stratum, "float32") + uniform) / n
 
-    def fit(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:  # type: ignore[override]
+    def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
         """Train the curve; see `keras.Model.fit`."""
-        if x is not None and self._has_batch_norm:
-            self._batch_norm_data = x
-        return super().fit(x, y, **kwargs)
+        if x is not None and self._statistics:
+            self._batch_norm_data = _trained_on(_FIT.bind(self, x, y, *args, **kwargs).arguments)
+        return super().fit(x, y, *args, **kwargs)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         """Evaluate the network at `position`; see `keras.Model.evaluate`."""
@@ -172,33 +182,44 @@ class CurveModel(keras.Model):
         self._refresh_batch_norm()
         return super().predict(*args, **kwargs)
 
-    @property
-    def _has_batch_norm(self) -> bool:
-        return has_batch_norm(self.curve_layer.template())
+    def test_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        """Evaluate the network at `position`; see `keras.Model.test_on_batch`."""
+        self._refresh_batch_norm()
+        return super().test_on_batch(*args, **kwargs)
 
-    @property
-    def _updates(self) -> int:
-        return int(self.optimizer.iterations) if getattr(self, "optimizer", None) else 0
+    def predict_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        """Predict with the network at `position`; see `keras.Model.predict_on_batch`."""
+        self._refresh_batch_norm()
+        return super().predict_on_batch(*args, **kwargs)
 
     def estimate_batch_norm(self, data: Any) -> None:
         """Estimate the batch-norm statistics at `position` from `data`, for inference there.
 
         Args:
-            data: Inputs `x`, a pair `(x, y)`, or a `tf.data.Dataset`.
+            data: Inputs `x`, a pair `(x, y)`, a `tf.data.Dataset` or `keras.utils.PyDataset`.
+
+        Raises:
+            ValueError: If there are none, they do not fit the networks, or hold NaN.
         """
         t = keras.ops.convert_to_tensor(self.position, "float32")
         state = estimate_batch_norm(
             self.curve_layer.space,
             [keras.ops.convert_to_numpy(w) for w in self.curve_layer.point(t)],
-            inputs_of(data),
+            inputs_of(data, self.curve_layer.template()),
             state=[keras.ops.convert_to_numpy(s) for s in self.curve_layer.state(t)],
         )
-        for variable, value in zip(self._state, state, strict=True):
-            variable.assign(value)
-        self._estimated_after.assign(self._updates)
+        for i, variable in self._statistics.items():
+            variable.assign(state[i])
+        self._estimated_for.assign(self._digest())
+
+    def _digest(self) -> np.ndarray:
+        """Of all that statistics at `position` depend on, whoever changed it."""
+        points = self.curve_layer.control_points
+        variables = [self._position, *(variable for point in points for variable in point)]
+        return np.frombuffer(bytes.fromhex(fingerprint(map(_numpy, variables))), "int64")
 
     def _refresh_batch_norm(self) -> None:
-        if not self._has_batch_norm or int(self._estimated_after) == self._updates:
+        if not self._statistics or np.array_equal(_numpy(self._estimated_for), self._digest()):
             return
         if self._batch_norm_data is None:
             raise ValueError(
@@ -245,6 +266,20 @@ class CurveModel(keras.Model):
         )
         curve = keras.saving.deserialize_keras_object(config.pop("curve"))
         return cls(template, template, curve, **config)
+
+
+def _trained_on(call: dict[str, Any]) -> Any:
+    """The inputs that `fit` trains on when it is called so; `None` where they come only once."""
+    x = call["x"]
+    split = call.get("validation_split")
+    if split:
+        count = len(keras.tree.flatten(x)[0])
+        return keras.tree.map_structure(lambda array: array[: math.floor(count * (1 - split))], x)
+    if hasattr(x, "as_numpy_iterator"):
+        steps = call.get("steps_per_epoch")
+        return x if steps is None else x.take(steps)
+    reread = not hasattr(x, "__next__")
+    return (x, call["y"]) if reread and call.get("y") is not None else x if reread else None
 
 
 def _numpy(variable: keras.Variable) -> np.ndarray:

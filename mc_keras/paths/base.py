@@ -98,21 +98,22 @@ class Path(abc.ABC):
 
         Args:
             t: Position on the path, in `[0, 1]`.
-            batch_norm_data: Inputs `x` (array), or a pair `(x, y)`, from which the batch-norm
-                statistics are re-estimated; without it they are those of `state(t)`.
+            batch_norm_data: Inputs `x`, a pair `(x, y)` or a `tf.data.Dataset`, from which the
+                batch-norm statistics are re-estimated; without it they are those of `state(t)`.
 
         Returns:
             A new model, independent of the path, not compiled.
 
         Raises:
             TypeError: If `t` is not a number.
-            ValueError: If `t` is not finite or outside `[0, 1]`.
+            ValueError: If `t` is not finite or outside `[0, 1]`, or the data do not fit the model.
         """
         point, state = self(t), self.state(t)
         model = clone(self.space.model)
         space = WeightSpace(model)
         if batch_norm_data is not None:
-            state = estimate_batch_norm(space, point, inputs_of(batch_norm_data), state=state)
+            x = inputs_of(batch_norm_data, model)
+            state = estimate_batch_norm(space, point, x, state=state)
         space.write(point, state)
         return model
 

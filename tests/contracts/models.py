@@ -150,6 +150,21 @@ def _activation_with_weights(generator):
     return model, x, generator.integers(0, 3, N)
 
 
+@keras.saving.register_keras_serializable("tests")
+class Noise(layers.Layer):
+    """Adds noise in training, and takes a call for training that does not tell."""
+
+    def call(self, x, training=True):
+        return x + keras.random.normal(keras.ops.shape(x)) if training else x
+
+
+def _training_by_default(generator):
+    tail = [layers.Dense(8, "relu"), Noise(), layers.Dense(6, "tanh"), layers.Dense(3)]
+    model = keras.Sequential([keras.Input((3,)), Noise(), *tail])
+    x = generator.normal(size=(N, 3)).astype("float32")
+    return model, x, generator.integers(0, 3, N)
+
+
 def _images(generator, channels):
     return generator.normal(size=(N, 8, 8, channels)).astype("float32")
 
@@ -167,4 +182,5 @@ MODELS = {
     "adapted normalisation": _adapted,
     "frozen statistics": _frozen_statistics,
     "activation with weights": _activation_with_weights,
+    "training by default": _training_by_default,
 }

@@ -64,6 +64,14 @@ def test_cross_entropies_by_name_take_what_the_model_gives(split, name, activati
     )
 
 
+@pytest.mark.parametrize("units", [2, 3, 6])
+def test_losses_that_do_not_fit_the_targets_are_refused(units):
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(units)])
+    x = np.ones((6, 4), "float32")
+    with pytest.raises(ValueError, match="'mean_squared_error' cannot be computed for outputs"):
+        Measures(model, x, np.arange(6) % 2, "mean_squared_error")
+
+
 def test_other_losses_by_name(split):
     model, (x, _) = dense_network(), split
     y = np.asarray(model(x)) + 2

@@ -141,6 +141,7 @@ def test_saved_and_loaded_it_is_the_same(dense_pair, tmp_path):
         (lambda a, b, path: {"points": [a, b, dense_network(widths=(4,))]}, "models differ"),
         (lambda a, b, path: {"points": path, "resolution": 1}, "at least 2, received 1"),
         (lambda a, b, path: {"points": path, "margin": -1}, "at least 0, received -1"),
+        (lambda a, b, path: {"points": path, "batch_size": -3}, "at least 1, or None, received -3"),
     ],
 )
 def test_bad_arguments(dense_pair, arguments, message):

@@ -86,6 +86,16 @@ def test_interpolated_batch_norm_needs_no_training_split():
         mc.evaluate_path(path, {"test": (x, y)}, 3, verbose=0)
 
 
+def test_batch_norm_is_measured_the_same_whatever_the_other_splits_are():
+    x, y = classification_data((6, 6, 2), 1300)
+    path = mc.connect(batch_norm_network(0), batch_norm_network(1), "linear")
+    alone, beside = (
+        mc.evaluate_path(path, {"train": (x, y), **others}, 3, verbose=0)
+        for others in ({}, {"test": (x[:700], y[:700])})
+    )
+    np.testing.assert_array_equal(alone["train_loss"], beside["train_loss"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -94,6 +104,8 @@ def test_interpolated_batch_norm_needs_no_training_split():
         ({"num_points": 2.5}, "an integer of at least 2, received 2.5"),
         ({"positions": [0.5, 1.5]}, "received t=1.5"),
         ({"positions": [float("nan")]}, "received t=nan"),
+        ({"batch_size": 0}, "an integer of at least 1, or None, received 0"),
+        ({"batch_size": 2.5}, "an integer of at least 1, or None, received 2.5"),
         ({"batch_norm": "none"}, "'reestimate' or 'interpolate'"),
         ({"data": {"test": (np.zeros((4, 6)), np.zeros(4, "int64"))}}, "split 'test'"),
         ({"data": {"test": (np.zeros((4, 5)), np.full(4, 3))}}, "from 3 to 3"),
