@@ -13,7 +13,9 @@ from tests.adjustment.networks import pair
 from tests.contracts.paths import PATHS
 
 
-@pytest.fixture(params=["linear", "arc", "slerp", "bezier", "concatenation at given knots"])
+@pytest.fixture(
+    params=["linear", "arc", "bezier", "concatenation at given knots", "optimal transport"]
+)
 def path(request, batch_norm_pair):
     return PATHS[request.param](*batch_norm_pair[:2])
 

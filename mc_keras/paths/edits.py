@@ -219,14 +219,17 @@ class _Table:
         if not self.values.size:
             return base
         ops, flat = keras.ops, keras.ops.reshape(base, (-1,))
-        index = np.arange(array.size, dtype=self.starts.dtype)
-        pieces = self._pieces(0, len(self.starts))
-        positions = as_tensor(np.concatenate([index[where] for where, _ in pieces]))
-        values = as_tensor(self.values)
+        # `as_tensor` knows the arrays of the path and no others.
+        starts, steps, lengths, values, counts = map(as_tensor, self.arrays())
+        lengths = ops.cast(lengths, "int32")
+        ends_of_runs = ops.cumsum(lengths)
         numbers = ops.arange(len(self.values), dtype="int32")
+        within = numbers - ops.repeat(ends_of_runs - lengths, lengths)
+        positions = ops.repeat(starts, lengths) + ops.repeat(steps, lengths) * ops.cast(
+            within, steps.dtype
+        )
         # Number of changes until the start of each segment, and until the end of the last.
-        ends = np.concatenate([[0], self._ends_of_runs])
-        ends = as_tensor(ends[np.concatenate([[0], self._ends_of_segments])].astype("int32"))
+        ends = ops.take(ops.pad(ends_of_runs, [(1, 0)]), ops.pad(ops.cumsum(counts), [(1, 0)]))
 
         def after(count: Any) -> Any:
             done = ops.where(numbers < count, numbers, -1)

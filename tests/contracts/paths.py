@@ -1,10 +1,12 @@
 """One row for each kind of path: a function that builds it from two small trained networks."""
 
+import keras
 import numpy as np
 
 import mc_keras as mc
 from mc_keras.flows import RealNVP, TransportedPath, pack
 from mc_keras.paths import AffinePath, Bezier, PolygonalChain
+from mc_keras.paths.files import ArrayStore
 from mc_keras.units.rows import incoming_rows
 from mc_keras.weight_space import WeightSpace, clone
 from tests.contracts.flows import stirred
@@ -51,6 +53,19 @@ def _transported(start, end):
         rows.axes,
         states=(a.read_state(), b.read_state()),
     )
+
+
+def tensor_point(path, t):
+    """The path's tensors at `t`, made of no arrays but those that its file would hold."""
+    store = ArrayStore()
+    path.describe(store)
+    known = {id(array) for array in store.arrays.values()}
+
+    def as_tensor(array):
+        assert id(array) in known
+        return keras.ops.convert_to_tensor(array)
+
+    return path.tensor_point(keras.ops.convert_to_tensor(t, "float32"), as_tensor)
 
 
 PATHS = {

@@ -6,7 +6,7 @@ import pytest
 
 import mc_keras as mc
 from mc_keras.weight_space import WeightSpace
-from tests.contracts.paths import PATHS
+from tests.contracts.paths import PATHS, tensor_point
 
 PAIRS = ["dense_pair", "deep_pair", "batch_norm_pair"]
 
@@ -82,7 +82,7 @@ def test_save_and_load(path, tmp_path):
 
 def test_tensor_point_is_the_point(path):
     for t in (0.0, 0.07, 0.12, 0.5, 0.8, 1.0):
-        point, state = path.tensor_point(keras.ops.convert_to_tensor(t, "float32"))
+        point, state = tensor_point(path, t)
         for a, b in zip(path(t) + path.state(t), point + state, strict=True):
             np.testing.assert_allclose(a, keras.ops.convert_to_numpy(b), atol=3e-6)
 
