@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from mc_keras.units.graph import interpret, is_graph
-from mc_keras.weight_space import adapted_normalizations
+from mc_keras.weight_space import adapted_normalizations, clone_layer, own_classes
 
 _LINEAR = (keras.layers.Dense, keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
 
@@ -48,20 +48,20 @@ def fold_batch_norm(model: keras.Model) -> keras.Model:
     norms = {norm.name for norm in folds.values()}
 
     def copy(layer: keras.Layer) -> keras.Layer:
-        bias = {"use_bias": True} if layer.name in folds else {}
-        return type(layer).from_config({**layer.get_config(), **bias})
+        return clone_layer(layer, **({"use_bias": True} if layer.name in folds else {}))
 
-    if isinstance(model, keras.Sequential):
-        layers = [copy(layer) for layer in model.layers if layer.name not in norms]
-        folded = keras.Sequential([*model.inputs, *layers], name=model.name)
-    else:
-        folded = keras.models.clone_model(
-            model,
-            clone_function=copy,
-            call_function=lambda layer, *args, **kwargs: (
-                args[0] if layer.name in norms else layer(*args, **kwargs)
-            ),
-        )
+    with own_classes(model):
+        if isinstance(model, keras.Sequential):
+            layers = [copy(layer) for layer in model.layers if layer.name not in norms]
+            folded = keras.Sequential([*model.inputs, *layers], name=model.name)
+        else:
+            folded = keras.models.clone_model(
+                model,
+                clone_function=copy,
+                call_function=lambda layer, *args, **kwargs: (
+                    args[0] if layer.name in norms else layer(*args, **kwargs)
+                ),
+            )
     for layer in filter(lambda layer: layer.weights, folded.layers):
         source = model.get_layer(layer.name)
         norm = folds.get(layer.name)
@@ -89,13 +89,13 @@ def _folds(model: keras.Model) -> dict[str, keras.layers.BatchNormalization]:
     folds = {}
     for layer in model.layers:
         if (
-            isinstance(layer, _LINEAR)
+            type(layer) in _LINEAR  # one derived from them may compute anything
             and layer.activation is keras.activations.linear
             and getattr(layer, "data_format", "channels_last") == "channels_last"
             and called[layer.name] == 1
             and layer.name not in ends
             and len(readers[layer.name]) == 1
-            and isinstance(norm := readers[layer.name][0], keras.layers.BatchNormalization)
+            and type(norm := readers[layer.name][0]) is keras.layers.BatchNormalization
             and norm in model.layers
             and called[norm.name] == 1
             and norm.axis in (-1, ranks[layer.name] - 1)

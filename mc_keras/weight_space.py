@@ -196,7 +196,6 @@ def clone(model: keras.Model) -> Any:
             "model, so it cannot be rebuilt as a path needs it: wrap it as "
             "keras.Model(inputs, model(inputs)) with a keras.Input."
         )
-    own: dict[str, Any] = {}
     for layer in _layers_inside(model):
         if isinstance(layer, _LOOKUPS) and layer.get_config()["vocabulary"] is None:
             raise TypeError(
@@ -204,21 +203,45 @@ def clone(model: keras.Model) -> Any:
                 "its configuration does not hold, so it cannot be rebuilt as a path needs it: give "
                 "the layer its `vocabulary` when it is made."
             )
-        own[type(layer).__name__] = type(layer)
-        own |= {f.__name__: f for f in vars(layer).values() if isinstance(f, types.FunctionType)}
     # Keras would clone the compilation too, and a model so compiled keeps its old metrics for ever.
     compiled, model.compiled = model.compiled, False
     try:
-        with keras.saving.custom_object_scope(own):
-            return keras.models.clone_model(model, clone_function=_clone_layer, recursive=True)
+        with own_classes(model):
+            copy = keras.models.clone_model(model, clone_function=clone_layer, recursive=True)
     except Exception as error:
-        raise TypeError(
-            f"The model '{model.name}' cannot be rebuilt from its configuration, which a path "
-            "needs: give its own layers get_config and from_config. Keras says: "
-            f"{str(error).splitlines()[0]}"
-        ) from error
+        raise _without_config(model, error) from error
     finally:
         model.compiled = compiled
+    shapes = [
+        [tuple(v.shape) for v in variables]
+        for space in (WeightSpace(model), WeightSpace(copy))
+        for variables in (space.variables, space.state_variables)
+    ]
+    if shapes[:2] != shapes[2:]:
+        raise TypeError(
+            f"The model '{model.name}' has other weights when it is rebuilt from its "
+            "configuration, as a path needs it: a layer takes weights of another one, or makes "
+            "some that its configuration does not tell of. Let its get_config and from_config say "
+            "so, or share a layer by calling it several times."
+        )
+    return copy
+
+
+def _without_config(model: keras.Model, error: Exception) -> TypeError:
+    return TypeError(
+        f"The model '{model.name}' cannot be rebuilt from its configuration, which a path "
+        "needs: give its own layers get_config and from_config. Keras says: "
+        f"{str(error).strip().splitlines()[0]}"
+    )
+
+
+def own_classes(model: keras.Model) -> Any:
+    """Scope in which layers and functions of the user's own need no registration with Keras."""
+    own: dict[str, Any] = {}
+    for layer in _layers_inside(model):
+        own[type(layer).__name__] = type(layer)
+        own |= {f.__name__: f for f in filter(_is_function, vars(layer).values())}
+    return keras.saving.custom_object_scope(own)
 
 
 def adapted_normalizations(model: keras.Layer) -> list[keras.layers.Normalization]:
@@ -233,11 +256,27 @@ def adapted_normalizations(model: keras.Layer) -> list[keras.layers.Normalizatio
     ]
 
 
-def _clone_layer(layer: keras.Layer) -> keras.Layer:
-    if isinstance(layer, keras.layers.Lambda):
-        # Its code is already running in this process: nothing is read from a file.
-        return keras.layers.Lambda.from_config(layer.get_config(), safe_mode=False)
-    return type(layer).from_config(layer.get_config())
+def clone_layer(layer: keras.Layer, **changes: Any) -> keras.Layer:
+    """A new layer from the configuration of one, with changes to that; call in `own_classes`."""
+    if type(layer) is keras.layers.Lambda:
+        # Functions themselves: read back from their code, they miss the modules that they name.
+        return keras.layers.Lambda(
+            layer.function,
+            output_shape=layer._output_shape,
+            mask=layer.mask,
+            arguments=layer.arguments,
+            **keras.layers.Layer.get_config(layer),
+        )
+    if isinstance(layer, keras.Sequential | keras.Function):
+        return clone(layer)
+    # A lambda that Keras has serialized it does not read again.
+    config = layer.get_config()
+    config |= {key: f for key, f in vars(layer).items() if key in config and _is_function(f)}
+    return type(layer).from_config({**config, **changes})
+
+
+def _is_function(value: Any) -> bool:
+    return isinstance(value, types.FunctionType)
 
 
 def check_same_architecture(start: keras.Model, end: keras.Model) -> None:
@@ -246,6 +285,7 @@ def check_same_architecture(start: keras.Model, end: keras.Model) -> None:
     Names, initializers, regularizers, seeds and the trainable flag may differ.
 
     Raises:
+        TypeError: If a layer has no configuration.
         ValueError: Naming the first difference.
     """
     a, b = WeightSpace(start), WeightSpace(end)
@@ -314,8 +354,14 @@ def structure(model: keras.Model) -> list[tuple[str, Any]]:
 
     Returns:
         Class and JSON-able configuration of each layer, in order, then what the outputs are.
+
+    Raises:
+        TypeError: If a layer has no configuration.
     """
-    config = model.get_config()
+    try:
+        config = model.get_config()
+    except NotImplementedError as error:
+        raise _without_config(model, error) from error
     # Not `model.layers`: operations such as `x + y` are nodes of the graph too.
     position = _positions(config)
     described = []

@@ -101,6 +101,20 @@ def test_norms_over_the_steps_of_a_sequence_stay(axis, stays):
     assert_same_outputs(model, folded, (6, 4))
 
 
+def test_layers_that_only_derive_from_linear_ones_stay():
+    class Standardized(layers.Dense):
+        def call(self, x):
+            kernel = self.kernel / keras.ops.norm(self.kernel, axis=0)
+            return keras.ops.matmul(x, kernel) + self.bias
+
+    tail = [Standardized(5), layers.BatchNormalization(), layers.Lambda(lambda x: 2 * x)]
+    inner = keras.Sequential([keras.Input((5,)), Standardized(4), layers.Lambda(lambda x: x + 1)])
+    model = randomised(keras.Sequential([keras.Input((4,)), *tail, inner]))
+    folded = mc.fold_batch_norm(model)
+    assert norms(folded)
+    assert_same_outputs(model, folded, (4,))
+
+
 def test_nested_models_stay_as_they_are():
     inner = keras.Sequential([keras.Input((4,)), layers.Dense(4), layers.BatchNormalization()])
     inputs = keras.Input((4,))

@@ -68,7 +68,9 @@ def test_clone_of_the_users_own_layers_and_functions():
 
     inner = keras.Sequential([keras.Input((4,)), Doubled(), keras.layers.Lambda(lambda x: x + 1)])
     inputs = keras.Input((3,))
-    x = inner(keras.layers.Dense(4, activation=cube)(inputs))
+    x = keras.layers.Dense(4, activation=lambda x: x * keras.ops.tanh(x))(inputs)
+    x = inner(keras.layers.Dense(4, activation=cube)(x))
+    x = keras.layers.Lambda(lambda x: np.float32(2) * keras.ops.tanh(x))(x)
     model = keras.Model(inputs, keras.ops.abs(keras.layers.Dense(2)(x)))
     copy = clone(model)
     check_same_architecture(model, copy)
@@ -102,6 +104,58 @@ def test_vocabularies_that_were_adapted_are_refused_with_the_way_out():
     lookup.adapt(x)
     with pytest.raises(TypeError, match="'words' .* give the layer its `vocabulary`"):
         clone(network(lookup))
+
+
+def test_layers_that_hold_weights_of_another_are_refused_with_the_way_out():
+    class Transposed(keras.layers.Layer):
+        def __init__(self, dense, **kwargs):
+            super().__init__(**kwargs)
+            self.dense = dense
+
+        def build(self, shape):
+            if not self.dense.built:
+                self.dense.build((None, 4))
+
+        def call(self, x):
+            return keras.ops.matmul(x, keras.ops.transpose(self.dense.kernel))
+
+        def get_config(self):
+            return {
+                **super().get_config(),
+                "dense": keras.saving.serialize_keras_object(self.dense),
+            }
+
+        @classmethod
+        def from_config(cls, config):
+            dense = keras.saving.deserialize_keras_object(config.pop("dense"))
+            return cls(dense, **config)
+
+    dense, inputs = keras.layers.Dense(3), keras.Input((4,))
+    clone(keras.Sequential([keras.Input((3,)), Transposed(keras.layers.Dense(3))]))
+    with pytest.raises(TypeError, match="other weights when it is rebuilt .* share a layer"):
+        clone(keras.Model(inputs, Transposed(dense)(dense(inputs))))
+
+
+def test_layers_without_a_configuration_are_told():
+    class Power(keras.layers.Layer):
+        def __init__(self, exponent):
+            super().__init__()
+            self.exponent = exponent
+
+        def call(self, x):
+            return x**self.exponent
+
+    with pytest.raises(
+        TypeError, match=r"get_config and from_config\. Keras says: Object Power was"
+    ):
+        clone(keras.Sequential([keras.Input((3,)), Power(np.arange(3))]))
+    pair = [keras.Sequential([keras.Input((3,)), keras.layers.Dense(3), Power(i)]) for i in (1, 2)]
+    with pytest.raises(ValueError, match="differs in 'exponent'"):
+        check_same_architecture(*pair)
+    tail = [lambda: keras.layers.Dense(3), lambda: Power(np.arange(3))]
+    pair = [keras.Sequential([keras.Input((3,)), *(make() for make in tail)]) for _ in range(2)]
+    with pytest.raises(TypeError, match="get_config and from_config"):
+        check_same_architecture(*pair)
 
 
 def test_subclassed_models_are_refused_with_the_way_out():

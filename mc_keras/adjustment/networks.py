@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from mc_keras.adjustment.linear_layers import LinearLayer
 from mc_keras.adjustment.program import Call, Program, Slot
 from mc_keras.data import subset
+from mc_keras.units.graph import called
 from mc_keras.user_warning import warn_user
 from mc_keras.weight_space import WeightSpace
 
@@ -173,9 +174,7 @@ class Network:
             return values[argument.number] if isinstance(argument, Slot) else argument
 
         args, kwargs = keras.tree.map_structure(fill, (call.args, call.kwargs))
-        if isinstance(call.op, keras.Layer):
-            kwargs = {key: value for key, value in kwargs.items() if key != "training"}
-        return self._here(lambda: call.op(*args, **kwargs))
+        return self._here(lambda: called(call.op, args, kwargs))
 
     def _here(self, compute: Callable[[], Any]) -> Any:
         return self.space.at(self.point, compute, state=self.state)[0]

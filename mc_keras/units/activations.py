@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mc_keras.progress import ProgressBar
-from mc_keras.units.graph import interpret
+from mc_keras.units.graph import called, interpret
 from mc_keras.units.search import Reading, readings
 
 _BATCH = 250
@@ -163,7 +163,7 @@ def _features(
             if not ordered:
                 array = array.mean(tuple(others - {reading.axis}), keepdims=True, dtype="float64")
             pieces.setdefault((g, r), []).append(_samples(array, reading))
-        return keras.tree.flatten(op(*args, **kwargs))
+        return keras.tree.flatten(called(op, args, kwargs))
 
     interpret(model, [keras.ops.convert_to_tensor(x, dtype=model.inputs[0].dtype)], evaluate)
     return [

@@ -69,6 +69,13 @@ def interpret(
     return [values[id(tensor)] for tensor in model.outputs]
 
 
+def called(op: keras.Operation, args: tuple, kwargs: dict) -> Any:
+    """The outputs of a call as in inference, whatever a layer's own default for `training` is."""
+    if isinstance(op, keras.Layer) and op._call_has_training_arg:
+        kwargs = {**kwargs, "training": False}
+    return op(*args, **kwargs)
+
+
 def _ordered_nodes(model: keras.Model) -> list[Any]:
     """The calls between the inputs and the outputs of `model`, each after those it needs.
 
@@ -92,6 +99,12 @@ def _ordered_nodes(model: keras.Model) -> list[Any]:
             stack.append((tensor, True))
             stack.extend((t, False) for t in reversed(node.arguments.keras_tensors))
     return ordered
+
+
+def made_by(tensor: keras.KerasTensor) -> tuple[keras.Operation, list[keras.KerasTensor], int]:
+    """What a symbolic tensor is an output of, the tensors that were given, and which output."""
+    operation, node_index, output = tensor._keras_history
+    return operation, operation._inbound_nodes[node_index].input_tensors, output
 
 
 def bind(model: keras.Model, args: tuple, kwargs: dict) -> list[Any]:

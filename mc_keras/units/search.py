@@ -148,6 +148,16 @@ class Walk:
             if isinstance(value, UnitTensor) or keras.ops.is_tensor(value)
         ]
         self.calls.append((id(outputs[0]), op, given))
+        return self._symbolic_call(op, args, kwargs, outputs, path)
+
+    def _symbolic_call(
+        self,
+        op: keras.Operation,
+        args: tuple,
+        kwargs: dict,
+        outputs: Sequence[keras.KerasTensor],
+        path: str,
+    ) -> list[UnitTensor]:
         return self._call(op, path, args, kwargs, [tensor.shape for tensor in outputs])
 
     def inner_call(self, op: keras.Operation, path: str, args: tuple, kwargs: dict) -> Any:
@@ -159,7 +169,8 @@ class Walk:
         spec_args, spec_kwargs = keras.tree.map_structure(symbol, (args, kwargs))
         spec = op.compute_output_spec(*spec_args, **spec_kwargs)
         if is_entered(op, kwargs):
-            results = interpret(op, bind(op, args, kwargs), self.graph_call, f"{path}/")
+            # No activations are seen there: to the graph the layer around it is one call.
+            results = interpret(op, bind(op, args, kwargs), self._symbolic_call, f"{path}/")
         else:
             shapes = [tensor.shape for tensor in keras.tree.flatten(spec)]
             results = self._call(op, path, args, kwargs, shapes)

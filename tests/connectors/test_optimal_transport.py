@@ -1,3 +1,4 @@
+import contextlib
 import pathlib
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from mc_keras.weight_space import WeightSpace, clone
 from tests.networks import batch_norm_network, classification_data, dense_network
 from tests.units.networks import randomize
 
+L = keras.layers
 STAGES = ["swaps", "one_slot", "half_free"]
 QUICK = settings(max_examples=20, suppress_health_check=list(HealthCheck))
 
@@ -158,7 +160,22 @@ def test_recurrent_and_attention_networks_reach_their_end():
         assert_ends_at(mc.connect(a, b, OptimalTransport(**options), data=data), b)
 
 
-L = keras.layers
+@pytest.mark.parametrize("match", ["weights", "activations", "both"])
+def test_models_inside_of_wrappers(match):
+    def build(seed):
+        keras.utils.set_random_seed(seed)
+        steps = keras.Sequential([keras.Input((5,)), L.Dense(7, "relu"), L.Dense(6, "tanh")])
+        return keras.Sequential(
+            [keras.Input((4, 5)), L.TimeDistributed(steps), L.Flatten(), L.Dense(3)]
+        )
+
+    a, b, data = build(0), build(1), classification_data((4, 5), 40)
+    unseen = match == "activations"
+    with pytest.warns(match="cannot be seen") if unseen else contextlib.nullcontext():
+        path = mc.connect(a, b, OptimalTransport(match=match), data=data)
+    assert_ends_at(path, b)
+
+
 REDUCTIONS = {
     "layer norm": lambda x: L.LayerNormalization()(x),
     "group norm": lambda x: L.GroupNormalization(2)(x),

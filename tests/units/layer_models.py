@@ -571,6 +571,7 @@ MODELS = {
     "tiled": (lambda: vector(lambda x: ops.tile(x, [1, 2])), [6]),
     "taken": (lambda: vector(lambda x: ops.take(x, [2, 0, 3, 3, 4, 4, 1], -1), units=5), [2, 3]),
     "cumulative sum": (lambda: vector(lambda x: ops.cumsum(x, -1)), []),
+    "softmax of all": (lambda: sequence(lambda x: ops.softmax(x, axis=None)), [6]),
     "masked softmax": (
         lambda: chain(VECTOR, lambda x: L.Softmax()(L.Dense(4)(x), mask=x > 0), L.Dense(3)),
         [],

@@ -38,8 +38,10 @@ def prelu(call: Call) -> UnitTensor:
 
 def softmax(call: Call) -> UnitTensor:
     """A softmax along `axis`, one or several, of a layer or operation; a mask may be given."""
-    axis = call.op.axis
-    return mix(call.places, elementwise(call), axis if isinstance(axis, list | tuple) else [axis])
+    axis, given = call.op.axis, elementwise(call)
+    if axis is None:
+        axis = range(len(given.shape))
+    return mix(call.places, given, axis if np.iterable(axis) else [axis])
 
 
 def activation(call: Call) -> UnitTensor:

@@ -82,6 +82,10 @@ def _multi_head(call: Call, gate: Any, num_heads: int, num_shared: int) -> list[
     ties = _HeadTies(call, num_shared)
     for variable, axis, role, count, dimensions in parts:
         ties.tie_dimensions(variable, axis, role, count, dimensions)
+    # What is held comes before what holds it, as groups are permuted in this order.
+    for variable, axis, role, count, _ in parts:
+        if count > 1:
+            ties.tie_query_heads(variable, axis, role, count)
     for variable, axis, role, count, _ in parts:
         ties.tie_heads(variable, axis, role, count)
     if len(call.shapes) > 1:
@@ -112,16 +116,19 @@ class _HeadTies:
 
     def tie_heads(self, variable: Any, axis: int, role: Role, count: int) -> None:
         """Tie a weight with `count` heads for each shared head along `axis`."""
-        places, shared = self.call.places, np.arange(self.num_shared)
+        places = self.call.places
         heads = self.call.weight_places(variable, axis, role, level="heads")
         heads = heads.reshape(self.num_shared, count)
         places.mark(heads, np.arange(count))
         places.tie(heads, self.first.setdefault("heads", heads[:, :1]))
-        if count > 1:
-            queries = self.call.weight_places(variable, axis, role, level="query_heads")
-            queries = queries.reshape(self.num_shared, count)
-            places.mark(queries, shared[:, None])
-            places.tie(queries, self.first.setdefault("query_heads", queries))
+
+    def tie_query_heads(self, variable: Any, axis: int, role: Role, count: int) -> None:
+        """Tie the `count` heads of a weight that share a head along `axis`."""
+        places, shared = self.call.places, np.arange(self.num_shared)
+        queries = self.call.weight_places(variable, axis, role, level="query_heads")
+        queries = queries.reshape(self.num_shared, count)
+        places.mark(queries, shared[:, None])
+        places.tie(queries, self.first.setdefault("query_heads", queries))
 
     def pin_heads(self) -> None:
         """Hold all heads still, as attention scores that are returned need."""
