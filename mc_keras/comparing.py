@@ -77,6 +77,8 @@ def compare_methods(
         OSError: If the folder cannot be written. Files are whole or absent.
     """
     check_same_architecture(start, end)
+    for connector in connectors.values():  # before the first one takes its time
+        connector.check_units(start)
     splits = checked_splits(start, data)
     folder = pathlib.Path(folder)
     with locked(folder / LOCK, f"writes the report in {folder}"):

@@ -11,7 +11,7 @@ A run that was killed goes on where it was when it is called again.
 import os
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
@@ -39,6 +39,14 @@ _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Folder of prepared data sets. Default: TFDS_DATA_DIR, else that of TFDS."
 )
 _CODE = flags.DEFINE_list("code", [], inputs.CODE_HELP)
+_ON_UNKNOWN = flags.DEFINE_enum(
+    "on_unknown",
+    None,
+    ["error", "end"],
+    "What methods that reorder units do at a layer of your own that no unit rule covers. error: "
+    "say so, and how to add a rule in --code. end: leave the units that reach it in their order. "
+    "Default: error.",
+)
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder to write to.", required=True)
 _NUM_POINTS = flags.DEFINE_integer(
     "num_points", 61, "Positions at which a path is measured.", lower_bound=2
@@ -77,7 +85,8 @@ def main(argv: Sequence[str]) -> None:
 
     inputs.import_code(_CODE.value)
     named = {method: mc.connectors.by_name(method) for method in _methods()}
-    _set_epochs(named)
+    _set("epochs", _EPOCHS, named, "methods that train curves, such as bezier and polychain")
+    _set("on_unknown", _ON_UNKNOWN, named, "methods that reorder units, such as ot and best")
     start, end, about = _networks()
     everything = "all" in _METHODS.value
     connectors = {
@@ -85,6 +94,7 @@ def main(argv: Sequence[str]) -> None:
         for method, connector in named.items()
         if not everything or connector.applies_to(start)
     }
+    _say_what_is_left_out(set(named) - set(connectors), start)
     comparison = compare_methods(
         start,
         end,
@@ -162,18 +172,43 @@ def _methods() -> list[str]:
     return mc.connectors.names() if "all" in _METHODS.value else _METHODS.value
 
 
-def _set_epochs(connectors: "Mapping[str, Connector]") -> None:
-    """Give the methods that train the number of epochs asked for."""
-    if _EPOCHS.value is None:
+def _set(
+    option: str, flag: flags.FlagHolder[Any], methods: "Mapping[str, Connector]", kind: str
+) -> None:
+    """Give an option to all methods that have it, if its flag is there."""
+    if flag.value is None:
         return
-    trained: list[Any] = [c for c in connectors.values() if hasattr(c, "epochs")]
-    if not trained:
+    having: list[Any] = [c for c in _all_within(methods.values()) if hasattr(c, option)]
+    if not having:
         raise ValueError(
-            f"--epochs={_EPOCHS.value} is for methods that train curves, such as bezier and "
-            f"polychain, received --methods={','.join(connectors)}: leave it out."
+            f"--{option}={flag.value} is for {kind}, received --methods={','.join(methods)}: "
+            "leave it out."
         )
-    for connector in trained:
-        connector.epochs = _EPOCHS.value
+    for connector in having:
+        setattr(connector, option, flag.value)
+
+
+def _all_within(connectors: "Iterable[Connector]") -> "Iterator[Connector]":
+    """Connectors, and those that they are made with."""
+    from mc_keras.connectors import Connector
+
+    for connector in connectors:
+        yield connector
+        yield from _all_within(c for c in vars(connector).values() if isinstance(c, Connector))
+
+
+def _say_what_is_left_out(methods: "Collection[str]", network: "keras.Model") -> None:
+    """Of all methods, those that do not apply; a layer without a unit rule is a reason to name."""
+    import mc_keras as mc
+
+    if not methods:
+        return
+    try:
+        mc.unit_groups(network, _ON_UNKNOWN.value or "error")
+        reason = "."
+    except (TypeError, ValueError) as error:
+        reason = f": {error} (--on_unknown=end)"
+    print(f"Left out are {', '.join(sorted(methods))}{reason}", file=sys.stderr)
 
 
 def run() -> None:

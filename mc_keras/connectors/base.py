@@ -41,6 +41,7 @@ class Connector(abc.ABC):
     name: str
     needs_data = False
     uses_data = False  # takes data where there are any
+    summary: str | None = None  # for readers of reports, if not the docstring's first paragraph
     reaches_end = True  # `False` if the path ends at a reordering of the end
 
     @abc.abstractmethod
@@ -65,6 +66,17 @@ class Connector(abc.ABC):
     def applies_to(self, network: keras.Model) -> bool:
         """Whether the method can connect networks like this one, as far as can be told quickly."""
         return True
+
+    def check_units(self, network: keras.Model) -> None:
+        """Find the units that are reordered, in an instant, where `connect` may work for long.
+
+        Raises:
+            TypeError: If the network is none that has units.
+            ValueError: If a layer is in the way, see `mc.units.unit_groups`.
+        """
+        for inner in self._options().values():
+            if isinstance(inner, Connector):
+                inner.check_units(network)
 
     def get_config(self) -> dict[str, Any]:
         """JSON-able description of the method, for the provenance of a path."""

@@ -1,7 +1,7 @@
 """The strongest path without training that this library knows."""
 
 import warnings
-from typing import Any
+from typing import Any, Literal
 
 import keras
 
@@ -35,25 +35,36 @@ class Best(Connector):
             and number of others that they are measured on; of fewer examples, half each.
         num_positions: See `FeatureInterpolation`.
         num_examples: See `FeatureInterpolation`.
+        on_unknown: See `OptimalTransport`.
 
     Raises:
-        ValueError: If a number is out of range.
+        ValueError: If an option is unknown or out of range.
     """
 
     name = "best"
     needs_data = True
 
     def __init__(
-        self, *, num_choosing: int = 2000, num_positions: int = 16, num_examples: int | None = None
+        self,
+        *,
+        num_choosing: int = 2000,
+        num_positions: int = 16,
+        num_examples: int | None = None,
+        on_unknown: Literal["error", "end"] = "error",
     ):
         self.num_choosing = whole(self, "num_choosing", num_choosing)
         checked = FeatureInterpolation(num_positions=num_positions, num_examples=num_examples)
         self.num_positions = checked.num_positions
         self.num_examples = checked.num_examples
+        self.on_unknown = OptimalTransport(on_unknown=on_unknown).on_unknown
 
     def applies_to(self, network: keras.Model) -> bool:
         """See `Connector`."""
-        return is_adjustable(network) and OptimalTransport().applies_to(network)
+        return is_adjustable(network) and self._lined_up().applies_to(network)
+
+    def check_units(self, network: keras.Model) -> None:
+        """See `Connector`."""
+        self._lined_up().check_units(network)
 
     def connect(
         self,
@@ -81,7 +92,8 @@ class Best(Connector):
                 total += measure.worst(path, SCAN, verbose=job.verbose)
             return total
 
-        matches = [OptimalTransport(match=m, along=self._along(0.0, num_layers)) for m in MATCHES]
+        together = self._along(0.0, num_layers)
+        matches = [self._lined_up().replace(match=match, along=together) for match in MATCHES]
         losses = [loss(candidate) for candidate in matches]
         chosen, lowest = min(zip(matches, losses, strict=True), key=lambda pair: pair[1])
         others: list[Connector] = []
@@ -89,10 +101,13 @@ class Best(Connector):
             others = [self._along(1.0, num_layers)]
             others += [self._adjustment()] if is_stepwise(space.model) else []
         for along in others:
-            candidate = OptimalTransport(match=chosen.match, along=along)
+            candidate = chosen.replace(along=along)
             if (candidate_loss := loss(candidate)) < lowest:
                 chosen, lowest = candidate, candidate_loss
         return chosen.connect(space, start, end, data, job)
+
+    def _lined_up(self) -> OptimalTransport:
+        return OptimalTransport(on_unknown=self.on_unknown)
 
     def _adjustment(self) -> WeightAdjustment:
         return WeightAdjustment(num_positions=self.num_positions, num_examples=self.num_examples)

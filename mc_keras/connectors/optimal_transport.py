@@ -123,6 +123,23 @@ class OptimalTransport(Connector):
         return "+".join([*parts, added] if added else parts)
 
     @property
+    def summary(self) -> str | None:  # type: ignore[override]
+        """Of an alignment what it is, which is less than the docstring says."""
+        if self.end == "exact":
+            return None
+        how = {
+            "weights": "whose weights are nearest",
+            "incoming": "whose incoming weights are nearest",
+            "activations": "whose activations correlate most",
+            "both": "nearest by weights and activations",
+        }[self.match]
+        return (
+            f"Units of one network are matched one to one to those of the other {how}; the path "
+            "ends at the other network with its units in that order, the same function. "
+            "(Ainsworth, Hayase and Srinivasa, Git Re-Basin, 2023, section 3.)"
+        )
+
+    @property
     def needs_data(self) -> bool:  # type: ignore[override]
         """See `Connector`."""
         by_data = self.match in ("activations", "both") or self.stage in ("one_slot", "half_free")
@@ -136,10 +153,15 @@ class OptimalTransport(Connector):
     def applies_to(self, network: keras.Model) -> bool:
         """See `Connector`."""
         try:
-            unit_groups(network, self.on_unknown)
+            self.check_units(network)
         except (TypeError, ValueError):
             return False
         return self.along.applies_to(network)
+
+    def check_units(self, network: keras.Model) -> None:
+        """See `Connector`."""
+        unit_groups(network, self.on_unknown)
+        super().check_units(network)
 
     def connect(
         self,

@@ -51,6 +51,11 @@ class Flow(keras.Model, abc.ABC):
     ):
         # Whatever the global policy is: weights of networks are float32 as well.
         super().__init__(**{"dtype": "float32", **kwargs})
+        if self.variable_dtype != "float32":
+            raise ValueError(
+                "A flow has weights of float32, and may compute in half precision, received "
+                f"dtype={self.dtype_policy.name!r}: leave it out, or give 'mixed_bfloat16'."
+            )
         if size < 2 or num_blocks < 1 or not max_log_scale > 0:
             raise ValueError(
                 "A flow needs at least 2 coordinates, 1 block and max_log_scale > 0, received "
@@ -174,7 +179,7 @@ class Flow(keras.Model, abc.ABC):
     def _checked(self, rows: Any) -> Any:
         import tensorflow as tf
 
-        rows = tf.convert_to_tensor(rows, "float32")
+        rows = tf.cast(rows, "float32")
         if rows.shape.rank != 2 or rows.shape[-1] != self.size:
             raise ValueError(
                 f"The flow '{self.name}' maps rows of {self.size} weights, received an array of "

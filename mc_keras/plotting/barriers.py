@@ -78,7 +78,7 @@ def _draw_bars(ax: "Axes", barriers: dict[str, float], shown: Quantity) -> None:
     ax.set_xticks([])
     ax.spines["bottom"].set_visible(False)
     ax.spines["left"].set_color(FAINT)
-    unit = " (percentage points)" if shown.unit else ""
+    unit = "\n(percentage points)" if shown.unit else ""
     ax.set_title(
         f"barrier of {shown.split} {shown.metric}{unit}", loc="left", fontsize=10, color=INK
     )

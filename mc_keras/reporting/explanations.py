@@ -5,7 +5,7 @@ from typing import Any
 
 
 def explain(connector: Any) -> str:
-    """First paragraph of a connector's docstring, and the reference in it.
+    """A connector's summary, else the first paragraph of its docstring and the reference in it.
 
     The curve it trains, or the connector it wraps, is explained after it.
 
@@ -20,7 +20,8 @@ def explain(connector: Any) -> str:
         for value in vars(connector).values()
         if type(value).__module__.startswith("mc_keras.")
     ]
-    return " ".join(text for text in (_summary(type(connector)), *inner) if text)
+    own = getattr(connector, "summary", None) or _summary(type(connector))
+    return " ".join(text for text in (own, *inner) if text)
 
 
 def _summary(kind: type) -> str:

@@ -42,7 +42,10 @@ def _extent(comparison: "Comparison") -> str:
     """How much was measured."""
     report = comparison.reports[comparison.best]
     examples = ", ".join(f"{n:,} {s}" for s, n in report.metadata.get("examples", {}).items())
-    parts = [f"{len(comparison.reports)} methods", f"{len(report.t)} positions on each path"]
+    counts = [len(report.t) for report in comparison.reports.values()]
+    few, many = min(counts), max(counts)
+    positions = f"{few}" if few == many else f"{few} to {many}"
+    parts = [f"{len(counts)} methods", f"{positions} positions on each path"]
     return "; ".join([*parts, f"{examples} examples"] if examples else parts) + "."
 
 

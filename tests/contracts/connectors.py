@@ -89,7 +89,7 @@ BAD_OPTIONS = [
     ),
     (OptimalTransport, {"end": "almost"}, "not end='almost'"),
     (OptimalTransport, {"stage": "fast"}, "not stage='fast'"),
-    (OptimalTransport, {"on_unknown": "skip"}, "not on_unknown='skip'"),
+    *((k, {"on_unknown": "skip"}, "not on_unknown='skip'") for k in (OptimalTransport, Best)),
     (OptimalTransport, {"match": "outgoing"}, "not match='outgoing'"),
     (OptimalTransport, {"along": "arc"}, "a connector such as .* received along='arc'"),
     (OptimalTransport, {"along": OptimalTransport(end="permuted")}, "that reaches the end"),

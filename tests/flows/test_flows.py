@@ -85,6 +85,13 @@ def test_the_dtype_is_float32_under_any_policy(flow, rows):
         keras.config.set_dtype_policy(policy)
 
 
+def test_other_precisions(rows):
+    with pytest.raises(ValueError, match="weights of float32.* received dtype='float64'"):
+        RealNVP(7, num_blocks=1, hidden=(8,), dtype="float64")
+    flow = RealNVP(7, num_blocks=1, hidden=(8,))
+    np.testing.assert_array_equal(flow.forward(rows.astype("float64")), flow.forward(rows))
+
+
 def test_adapting_normalises_the_input_of_every_block(flow, rows):
     flow.adapt(rows)
     x = tf.constant(rows)

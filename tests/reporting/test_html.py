@@ -6,6 +6,7 @@ import re
 import pytest
 
 from mc_keras.reporting import write_html_report
+from tests.reports import path_report
 
 VOID = {"meta", "br", "line", "path", "use", "rect"}
 
@@ -95,6 +96,13 @@ def test_the_first_sentences_tell_the_result(page):
     assert re.search(
         r"The path by bezier stays at or above 95.0 %; its ends have 97.0 % and 95.0 %", text
     )
+
+
+def test_how_many_positions_were_measured(source, comparison, tmp_path):
+    assert "3 methods; 21 positions on each path; 1,442 train, 355 test examples." in source
+    comparison.reports["arc"] = path_report("arc", 0.2, num_points=25)
+    write_html_report(tmp_path / "other.html", comparison)
+    assert "3 methods; 21 to 25 positions on each path;" in (tmp_path / "other.html").read_text()
 
 
 def test_what_was_connected_is_told_and_escaped(source, page):

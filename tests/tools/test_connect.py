@@ -168,6 +168,20 @@ np.savez("data.npz", x_train=x, y_train=y, x_test=x[:9], y_test=y[:9])
         assert result.returncode == 0, result.stderr
     assert (tmp_path / "models/t_0.500/saved_model.pb").exists()
 
+    words[words.index("--methods=linear")] = "--methods=bezier,ot"
+    refused = run_command("connect", *words, "--code=scale.py", cwd=tmp_path)
+    assert refused.returncode == 1
+    assert "No unit rule covers the layer 'scale' of class Scale" in refused.stderr
+    assert not (tmp_path / "out/paths/bezier.path").exists()  # nothing is worked at for nothing
+    result = run_command("connect", *words, "--code=scale.py", "--on_unknown=end", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "out/paths/ot.path").exists()
+    words[words.index("--methods=bezier,ot")] = "--methods=all"
+    result = run_command("connect", *words, "--epochs=1", "--code=scale.py", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "Left out are activation_alignment, alignment, best, " in result.stderr
+    assert "No unit rule covers the layer 'scale'" in result.stderr
+
 
 NO_FILES = {"start": None, "end": None, "data": None}
 
@@ -183,6 +197,10 @@ BAD = {
     "nothing trains": (
         {"methods": "linear,arc", "epochs": "3"},
         "--epochs=3 is for methods that train curves",
+    ),
+    "nothing reorders": (
+        {"methods": "linear,arc", "on_unknown": "end"},
+        "--on_unknown=end is for methods that reorder units",
     ),
     "no file": ({"start": "nowhere.keras"}, "no model file 'nowhere.keras'"),
     "cut file": ({"end": "{place}/cut.keras"}, "not a whole .keras file"),
