@@ -115,7 +115,15 @@ class BatchNormEstimator:
             batch = keras.tree.map_structure(lambda array, rows=rows: array[rows], self._x)
             accumulators = self._step(weights, blank, accumulators, batch)
         with_axis = [a.numpy()[None] for a in accumulators], [a[None] for a in state]
-        return [a[0] for a in self._statistics.results(*with_axis)]
+        results = [a[0] for a in self._statistics.results(*with_axis)]
+        if not all(np.isfinite(results[i]).all() for i in self._statistics.variables):
+            for array in keras.tree.flatten(self._x):
+                if array.dtype.kind == "f" and not np.isfinite(array).all():
+                    raise ValueError(
+                        "The inputs hold NaN or infinite values, and so do the batch-norm "
+                        "statistics: remove those examples."
+                    )
+        return results
 
     def _add_batch(self, point: Any, state: Any, accumulators: Any, x: Any) -> list[Any]:
         space = self._statistics.space

@@ -99,88 +99,120 @@ def inputs_of(data: Any, model: keras.Model) -> Any:
         A NumPy array, or a list or mapping of them.
 
     Raises:
-        ValueError: If there are none, or no end of them, they do not fit the model, or hold NaN.
+        ValueError: If there are none, or no end of them, or they do not fit the model.
     """
-    shapes = [tuple(tensor.shape) for tensor in model.inputs]
-    if hasattr(data, "as_numpy_iterator") or isinstance(data, keras.utils.PyDataset):
-        x = _joined_inputs(data, len(shapes[0]))
-    else:
-        x = _without_targets(data, shapes)
-    leaves = [array for _, array in _parts(x)]
-    for array, shape in zip(leaves, shapes, strict=False):
-        if len(array.shape) != len(shape) or any(
-            size not in (None, own) for size, own in zip(shape[1:], array.shape[1:], strict=True)
-        ):
+    shapes = _input_shapes(model)
+    is_dataset = hasattr(data, "as_numpy_iterator") or isinstance(data, keras.utils.PyDataset)
+    x = _joined_inputs(data, shapes) if is_dataset else _without_targets(data, shapes)
+    parts = _parts(x, shapes)
+    if parts.keys() != shapes.keys() or len({len(array) for array in parts.values()}) != 1:
+        raise ValueError(
+            f"The model '{model.name}' takes {len(shapes)} inputs with one row for each example, "
+            f"received arrays of shapes {', '.join(str(a.shape) for a in _arrays(x))}."
+        )
+    for key, shape in shapes.items():
+        parts[key] = array = _of_rank(parts[key], shape)
+        if not _fits(array, shape):
             raise ValueError(
                 f"The inputs have shape {array.shape}, the model '{model.name}' takes {shape}: "
                 "pass what the model was trained on."
             )
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise ValueError("The inputs hold NaN or infinite values: remove those examples.")
-    if len(leaves) != len(shapes) or len({len(array) for array in leaves}) != 1:
-        raise ValueError(
-            f"The model '{model.name}' takes {len(shapes)} inputs with one row for each example, "
-            f"received arrays of shapes {', '.join(str(array.shape) for array in leaves)}."
-        )
-    if not len(leaves[0]):
-        raise ValueError("The inputs are empty: at least one example is needed.")
-    return x
+        if not len(array):
+            raise ValueError("The inputs are empty: at least one example is needed.")
+    if isinstance(x, Mapping):
+        return parts
+    arrays = list(parts.values())
+    return arrays if len(arrays) > 1 else arrays[0]
 
 
-def _without_targets(data: Any, shapes: Sequence[tuple[int | None, ...]]) -> Any:
-    """Inputs as arrays, from `x` or `(x, y)`."""
-    several = len(shapes) > 1
-    if isinstance(data, tuple | list) and len(data) in (2, 3):
-        # Arrays, of a model that takes as many, are all inputs.
-        first_is_all = isinstance(data[0], Mapping | list | tuple) if several else False
-        if several and len(data) == len(shapes) and not first_is_all:
-            pass
-        elif (
-            first_is_all
-            or isinstance(data, tuple)
+_Shape = tuple[int | None, ...]
+
+
+def _input_shapes(model: keras.Model) -> dict[str, _Shape]:
+    """Shapes of the inputs by their names, in the order in which a list has them."""
+    names = [tensor.name for tensor in model.inputs]
+    if names_them(model, "input"):
+        names = sorted(model.input)
+    return {name: tuple(tensor.shape) for name, tensor in zip(names, model.inputs, strict=True)}
+
+
+def _parts(x: Any, shapes: Mapping[str, _Shape]) -> dict[str, np.ndarray]:
+    """The arrays by the names of the inputs; what else a mapping holds is left out."""
+    if isinstance(x, Mapping):
+        return {key: np.asarray(x[key]) for key in shapes if key in x}
+    arrays = _arrays(x)
+    if len(shapes) == 1 and len(arrays) > 1:
+        arrays = [np.asarray(x)]  # a list of examples
+    return dict(zip(shapes, arrays, strict=False)) if len(arrays) == len(shapes) else {}
+
+
+def _arrays(x: Any) -> list[np.ndarray]:
+    if isinstance(x, Mapping):
+        x = list(x.values())
+    return [np.asarray(part) for part in (x if isinstance(x, tuple | list) else [x])]
+
+
+def _of_rank(array: np.ndarray, shape: _Shape) -> np.ndarray:
+    """With or without a last axis of 1, as Keras feeds it."""
+    if array.ndim == len(shape) - 1 and shape[-1] == 1:
+        return array[..., None]
+    if array.ndim == len(shape) + 1 and array.shape[-1] == 1:
+        return array[..., 0]
+    return array
+
+
+def _fits(array: np.ndarray, shape: Sequence[int | None]) -> bool:
+    return array.ndim == len(shape) and all(
+        size in (None, own) for size, own in zip(shape[1:], array.shape[1:], strict=True)
+    )
+
+
+def _without_targets(data: Any, shapes: Mapping[str, _Shape]) -> Any:
+    """The inputs of `x`, `(x, y)` or `(x, y, sample_weight)`."""
+    if not isinstance(data, tuple | list):
+        return data
+    if len(data) in (2, 3):
+        several = isinstance(data[0], Mapping | list | tuple)
+        if len(shapes) > 1:
+            return data[0] if several or len(data) != len(shapes) else data
+        (shape,) = shapes.values()
+        if (
+            isinstance(data, tuple)
             or isinstance(data[0], Mapping)
-            or np.ndim(data[0]) == len(shapes[0])
+            or _fits(_of_rank(np.asarray(data[0]), shape), shape)
         ):
-            data = data[0]
-    return _as_arrays(data, several=several)
+            return data[0]
+    return data
 
 
-def _as_arrays(x: Any, *, several: bool) -> Any:
-    if isinstance(x, Mapping):
-        return {key: np.asarray(value) for key, value in x.items()}
-    if several and isinstance(x, tuple | list):
-        return [np.asarray(value) for value in x]
-    return np.asarray(x)
-
-
-def _parts(x: Any) -> list[tuple[Any, np.ndarray]]:
-    """Key and array of each input."""
-    if isinstance(x, Mapping):
-        return sorted(x.items())
-    return list(enumerate(x)) if isinstance(x, list) else [(0, x)]
-
-
-def _joined_inputs(data: Any, rank: int) -> Any:
-    """Inputs of the elements of a data set, which are batches where they have that rank."""
+def _joined_inputs(data: Any, shapes: Mapping[str, _Shape]) -> Any:
+    """Inputs of the elements of a data set: those that fit without a first axis are examples."""
+    endless = "The data set has no end; pass a part of it, such as dataset.take(100)."
     if hasattr(data, "as_numpy_iterator"):
         if int(data.cardinality()) == -1:
-            raise ValueError(
-                "The data set has no end; pass a part of it, such as dataset.take(100)."
-            )
+            raise ValueError(endless)
         elements: Any = data.as_numpy_iterator()
     else:
-        elements = (data[i] for i in range(len(data)))
+        if data.num_batches is None:
+            raise ValueError(endless)
+        elements = (data[i] for i in range(data.num_batches))
     inputs = [element[0] if isinstance(element, tuple) else element for element in elements]
     if not inputs:
         raise ValueError("The data set is empty: at least one example is needed.")
-    several = isinstance(inputs[0], tuple | list)
-    rows = [_as_arrays(x, several=several) for x in inputs]
-    join = np.concatenate if _parts(rows[0])[0][1].ndim == rank else np.stack
-    if isinstance(rows[0], Mapping):
-        return {key: join([row[key] for row in rows]) for key in rows[0]}
-    if several:
-        return [join(part) for part in zip(*rows, strict=True)]
-    return join(rows)
+    rows = [_parts(x, shapes) for x in inputs]
+    joined = {}
+    for key in rows[0]:
+        arrays = [row[key] for row in rows]
+        shape = shapes[key]
+        single = all(_fits(_of_rank(array[None], shape), shape) for array in arrays)
+        arrays = arrays if single else [_of_rank(array, shape) for array in arrays]
+        if len({array.shape[not single :] for array in arrays}) != 1:
+            raise ValueError(
+                "The inputs in the data set have several shapes, such as "
+                f"{arrays[0].shape} and {arrays[-1].shape}: pass a part whose shapes agree."
+            )
+        joined[key] = np.stack(arrays) if single else np.concatenate(arrays)
+    return joined if isinstance(inputs[0], Mapping) else list(joined.values())
 
 
 def training_data(data: Any) -> XY:

@@ -1,5 +1,6 @@
 """What a model is for, as far as its graph and the targets tell: which loss, which accuracy."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -21,9 +22,11 @@ def infer_loss(model: keras.Model, y: np.ndarray) -> keras.losses.Loss:
         y: Targets: of the shape of the outputs, or that without the last axis, or with 1 there.
 
     Raises:
-        ValueError: If they are of another shape, or one number each for several outputs that is no
-            label of theirs.
+        ValueError: If they hold NaN, are of another shape, or one number each for several outputs
+            that is no label of theirs.
     """
+    if y.dtype.kind == "f" and not np.isfinite(y).all():
+        raise ValueError("The targets hold NaN or infinite values: remove those examples.")
     loss = _usual_loss(model, y)
     if loss is None:
         raise ValueError(
@@ -33,6 +36,29 @@ def infer_loss(model: keras.Model, y: np.ndarray) -> keras.losses.Loss:
             f"numbers from 0 to {_num_outputs(model) - 1}, of that shape without its last axis."
         )
     return loss
+
+
+def check_targets(model: keras.Model, splits: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
+    """Check that the usual loss of the first split is one for the targets of all.
+
+    Raises:
+        ValueError: If that of the first is a cross-entropy of labels, which others are not, or the
+            targets of a split allow of no loss.
+    """
+    usual = {}
+    for name, (_, y) in splits.items():
+        try:
+            usual[name] = type(infer_loss(model, y)).__name__
+        except ValueError as error:
+            raise ValueError(f"In the split '{name}': {error}") from error
+    (first, kind), *others = usual.items()
+    for name, other in others:
+        # A few real numbers may all be whole by chance: they do not make others labels.
+        if kind not in (other, keras.losses.MeanSquaredError.__name__):
+            raise ValueError(
+                f"The targets of the split '{first}' ask for the loss {kind}, those of '{name}' "
+                f"for {other}: give targets of one kind, or the loss to measure."
+            )
 
 
 def _usual_loss(model: keras.Model, y: np.ndarray) -> keras.losses.Loss | None:

@@ -212,26 +212,29 @@ def clone(model: keras.Model) -> Any:
         raise _without_config(model, error) from error
     finally:
         model.compiled = compiled
-    shapes = [
-        [tuple(v.shape) for v in variables]
-        for space in (WeightSpace(model), WeightSpace(copy))
-        for variables in (space.variables, space.state_variables)
-    ]
-    if shapes[:2] != shapes[2:]:
+    if _weight_shapes(model) != _weight_shapes(copy):
         raise TypeError(
             f"The model '{model.name}' has other weights when it is rebuilt from its "
             "configuration, as a path needs it: a layer takes weights of another one, or makes "
             "some that its configuration does not tell of. Let its get_config and from_config say "
             "so, or share a layer by calling it several times."
         )
+    _hand_over_functions(model, copy)
     return copy
+
+
+def _weight_shapes(model: keras.Model) -> list[list[tuple[int, ...]]]:
+    if not model.weights:
+        return []
+    space = WeightSpace(model)
+    return [[tuple(v.shape) for v in vs] for vs in (space.variables, space.state_variables)]
 
 
 def _without_config(model: keras.Model, error: Exception) -> TypeError:
     return TypeError(
         f"The model '{model.name}' cannot be rebuilt from its configuration, which a path "
         "needs: give its own layers get_config and from_config. Keras says: "
-        f"{str(error).strip().splitlines()[0]}"
+        f"{(str(error).strip().splitlines() or [type(error).__name__])[0]}"
     )
 
 
@@ -269,10 +272,29 @@ def clone_layer(layer: keras.Layer, **changes: Any) -> keras.Layer:
         )
     if isinstance(layer, keras.Sequential | keras.Function):
         return clone(layer)
-    # A lambda that Keras has serialized it does not read again.
-    config = layer.get_config()
-    config |= {key: f for key, f in vars(layer).items() if key in config and _is_function(f)}
-    return type(layer).from_config({**config, **changes})
+    unsafe = {"safe_mode": False} if isinstance(layer, keras.layers.Lambda) else {}
+    try:
+        return type(layer).from_config({**layer.get_config(), **changes}, **unsafe)
+    except Exception:
+        # A lambda that Keras has serialized it does not read again.
+        config = layer.get_config()
+        functions = {k: f for k, f in vars(layer).items() if k in config and _is_function(f)}
+        if not functions:
+            raise
+        return type(layer).from_config({**config, **functions, **changes})
+
+
+def _hand_over_functions(model: keras.Model, copy: keras.Model) -> None:
+    """Give a copy the very functions of a model: its configuration knows them by name only."""
+    pairs = list(zip(_layers_inside(model), _layers_inside(copy), strict=False))
+    if any(type(layer) is not type(other) for layer, other in pairs):
+        return
+    for layer, other in pairs:
+        for key, function in vars(layer).items():
+            theirs = getattr(other, key, None)
+            differ = _is_function(function) and _is_function(theirs) and theirs is not function
+            if differ and key in layer.get_config():
+                setattr(other, key, function)
 
 
 def _is_function(value: Any) -> bool:

@@ -52,7 +52,6 @@ def test_inputs_alone():
     [
         (X[:0], "empty"),
         (X[:, :4], r"shape \(12, 4\), the model '.*' takes \(None, 5\)"),
-        (np.where(X > 50, np.nan, X), "NaN or infinite"),
         ({"a": X, "b": X}, "takes 1 inputs .* received arrays of shapes"),
         (DATASET.repeat(), "has no end"),
         (DATASET.take(0), "empty"),
@@ -73,6 +72,34 @@ def test_inputs_of_models_of_several():
             np.testing.assert_array_equal(found, expected)
     with pytest.raises(ValueError, match="takes 2 inputs with one row for each example"):
         inputs_of([X, X[:3, :2]], model)
+
+
+def test_inputs_are_taken_as_keras_feeds_them():
+    image = keras.Sequential([keras.Input((5, 1)), keras.layers.Flatten(), keras.layers.Dense(2)])
+    scalar = keras.Sequential([keras.Input((1,)), keras.layers.Dense(2)])
+    for model, x in ((image, X), (scalar, X[:, 0])):
+        dataset = tf.data.Dataset.from_tensor_slices((x, Y))
+        for form in (x, [x], (x, Y), dataset.batch(4), dataset.batch(5), dataset):
+            np.testing.assert_array_equal(inputs_of(form, model), x[..., None])
+    inputs = [keras.Input((5,), name="long"), keras.Input((2,), name="age")]
+    model = keras.Model(inputs, keras.layers.Concatenate()(inputs))
+    named = {"age": X[:, :2], "long": X, "more": Y}
+    dataset = tf.data.Dataset.from_tensor_slices((named, Y)).batch(5)
+    for form in (named, (named, Y), dataset):
+        found = inputs_of(form, model)
+        assert found.keys() == {"age", "long"}
+        for name, array in found.items():
+            np.testing.assert_array_equal(array, named[name])
+
+
+def test_inputs_of_several_shapes_are_refused():
+    model = keras.Sequential([keras.Input((None, 2)), keras.layers.LSTM(3)])
+    ragged = tf.data.Dataset.from_generator(
+        lambda: (np.zeros((4, n, 2)) for n in (3, 5)),
+        output_signature=tf.TensorSpec((None, None, 2)),
+    )
+    with pytest.raises(ValueError, match="several shapes, such as"):
+        inputs_of(ragged, model)
 
 
 def test_data_sets_without_an_end_are_refused():

@@ -79,6 +79,59 @@ def test_clone_of_the_users_own_layers_and_functions():
     np.testing.assert_array_equal(copy(batch), model(batch))
 
 
+@keras.saving.register_keras_serializable("tests")
+def twice(x):
+    return 2 * x
+
+
+class Applied(keras.layers.Layer):
+    """Reads its function as Keras's guide has it."""
+
+    def __init__(self, function, **kwargs):
+        super().__init__(**kwargs)
+        self.function = function
+
+    def call(self, x):
+        return self.function(x)
+
+    def get_config(self):
+        function = keras.saving.serialize_keras_object(self.function)
+        return {**super().get_config(), "function": function}
+
+    @classmethod
+    def from_config(cls, config):
+        config["function"] = keras.saving.deserialize_keras_object(config["function"])
+        return cls(**config)
+
+
+class OwnLambda(keras.layers.Lambda):
+    pass
+
+
+def powers(k):
+    def power(x):
+        return keras.ops.abs(x) ** k
+
+    return power
+
+
+def test_functions_of_layers_are_handed_over():
+    steps = [
+        Applied(twice),
+        Applied(keras.activations.relu),
+        OwnLambda(lambda x: x + 1),
+        keras.layers.TimeDistributed(keras.layers.Dense(3, activation=powers(2))),
+        keras.layers.TimeDistributed(keras.layers.Dense(3, activation=powers(1.5))),
+        keras.layers.GRU(4, activation=powers(0.5)),
+        keras.Sequential([keras.Input((4,)), keras.layers.Rescaling(2.0)]),  # has no weights
+    ]
+    model = keras.Sequential([keras.Input((5, 3)), *steps])
+    copy = clone(model)
+    copy.set_weights(model.get_weights())
+    x = np.random.default_rng(0).normal(size=(6, 5, 3)).astype("float32")
+    np.testing.assert_array_equal(copy(x), model(x))
+
+
 class Subclassed(keras.Model):
     def __init__(self):
         super().__init__()

@@ -35,6 +35,8 @@ _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of TFDS data sets.")
 def main(argv: Sequence[str]) -> None:
     del argv
     positions = [_number(text) for text in _POSITIONS.value]
+    if not positions and not _WHOLE_PATH.value:
+        raise ValueError("--positions= names none: give numbers in [0, 1], or --whole_path.")
     import mc_keras as mc
 
     inputs.import_code(_CODE.value)

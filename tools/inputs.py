@@ -96,6 +96,11 @@ def load_model(file: str) -> "keras.Model":
 
     if not os.path.exists(file):
         raise ValueError(f"There is no model file {file!r}; check the name.")
+    if file.endswith(".weights.h5"):
+        raise ValueError(
+            f"{file!r} holds weights alone, and not the model; save the whole of it with "
+            "model.save('name.keras')."
+        )
     if not file.endswith((".h5", ".hdf5")) and not zipfile.is_zipfile(file):
         raise ValueError(
             f"{file!r} is not a whole .keras file: it was truncated, altered, or is another kind "

@@ -18,6 +18,7 @@ from mc_keras.evaluation.points import check_batch_norm, checked_splits
 from mc_keras.paths import AffinePath, Bezier, Path, PolygonalChain
 from mc_keras.provenance import versions
 from mc_keras.storage import PathLike, fingerprint
+from mc_keras.tasks import check_targets
 from mc_keras.weight_space import WeightSpace, check_finite, check_same_architecture, clone
 
 _NUM_PATH_POINTS = 61
@@ -90,6 +91,8 @@ def evaluate_plane(
     frame = Frame(corners.arrays)
     x, y = frame.grid(resolution, margin)
     splits = checked_splits(model, data)
+    if loss is None:
+        check_targets(model, splits)
     measures = Measures(model, *next(iter(splits.values())), loss, metrics)
     engine = Engine(
         corners.space,

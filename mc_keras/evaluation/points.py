@@ -21,6 +21,7 @@ from mc_keras.paths.base import check_position
 from mc_keras.paths.piecewise import distance
 from mc_keras.provenance import versions
 from mc_keras.storage import PathLike, fingerprint
+from mc_keras.tasks import check_targets
 
 
 def evaluate_path(
@@ -85,6 +86,8 @@ def evaluate_path(
     began = time.perf_counter()
     t = _positions(path, num_points, positions)
     splits = checked_splits(path.space.model, data)
+    if loss is None:
+        check_targets(path.space.model, splits)
     reestimate = check_batch_norm(path.space.model, batch_norm, splits)
     x, y = next(iter(splits.values()))
     measures = Measures(path.space.model, x, y, loss, metrics)

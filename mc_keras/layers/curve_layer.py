@@ -280,6 +280,8 @@ class CurveLayer(keras.layers.Layer):
     def compute_output_shape(self, input_shape: Any, *args: Any, **kwargs: Any) -> Any:
         """Shape of the wrapped layer's output."""
         if input_shape is None:  # as for a layer that was built with its weights
+            if not hasattr(self.template(), "output_shape"):
+                raise NotImplementedError("The shape of the inputs is not known.")
             return self.template().output_shape
         return self.template().compute_output_shape(*self._arguments(input_shape, tuple))
 

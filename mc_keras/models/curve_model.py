@@ -94,8 +94,9 @@ class CurveModel(keras.Model):
             name="batches", shape=(), initializer="zeros", dtype="int32", trainable=False
         )
         space = self.curve_layer.space
-        self._statistics = {
-            i: self.add_weight(
+        self._measured = measured_variables(space)
+        self._statistics = [
+            self.add_weight(
                 name=f"statistics_{i}",
                 shape=space.state_variables[i].shape,
                 dtype=space.state_variables[i].dtype,
@@ -103,8 +104,8 @@ class CurveModel(keras.Model):
                 trainable=False,
                 autocast=False,
             )
-            for i in measured_variables(space)
-        }
+            for i in self._measured
+        ]
         # Digest of the weights that these are of, zeros at first: a weight, to be saved with them.
         self._estimated_for = self.add_weight(
             name="estimated_for", shape=(4,), initializer="zeros", dtype="int64", trainable=False
@@ -150,7 +151,7 @@ class CurveModel(keras.Model):
             self._refresh_batch_norm()
         state = self.curve_layer.state(self._position.value)
         known = keras.ops.any(self._estimated_for.value != 0)
-        for i, variable in self._statistics.items():
+        for i, variable in zip(self._measured, self._statistics, strict=True):
             state[i] = keras.ops.where(known, variable.value, state[i])
         return self.curve_layer(inputs, self._position.value, training=False, state=state)
 
@@ -208,7 +209,7 @@ class CurveModel(keras.Model):
             inputs_of(data, self.curve_layer.template()),
             state=[keras.ops.convert_to_numpy(s) for s in self.curve_layer.state(t)],
         )
-        for i, variable in self._statistics.items():
+        for i, variable in zip(self._measured, self._statistics, strict=True):
             variable.assign(state[i])
         self._estimated_for.assign(self._digest())
 
@@ -272,7 +273,7 @@ def _trained_on(call: dict[str, Any]) -> Any:
     """The inputs that `fit` trains on when it is called so; `None` where they come only once."""
     x = call["x"]
     split = call.get("validation_split")
-    if split:
+    if split and call.get("validation_data") is None:
         count = len(keras.tree.flatten(x)[0])
         return keras.tree.map_structure(lambda array: array[: math.floor(count * (1 - split))], x)
     if hasattr(x, "as_numpy_iterator"):

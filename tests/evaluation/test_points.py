@@ -114,6 +114,20 @@ def test_batch_norm_is_measured_the_same_whatever_the_other_splits_are():
             {"data": {"a": (np.zeros((3, 5)), np.eye(3)), "b": (np.zeros((1, 5)), np.zeros(1))}},
             r"of one kind, received the shapes \(3,\) in 'a', \(\) in 'b'",
         ),
+        (
+            {"data": {"a": (np.zeros((3, 5)), np.arange(3)), "b": (np.zeros((2, 5)), [0.0, 0.5])}},
+            "In the split 'b': The targets have shape .* labels, which are whole",
+        ),
+        (
+            {
+                "data": {
+                    "a": (np.zeros((3, 5)), np.eye(3)),
+                    "b": (np.zeros((2, 5)), np.ones((2, 3))),
+                }
+            },
+            "'a' ask for the loss CategoricalCrossentropy, those of 'b' for MeanSquaredError",
+        ),
+        ({"data": {"a": (np.zeros((2, 5)), np.array([1, np.nan]))}}, "'a': The targets hold NaN"),
         ({"loss": 3}, "a Keras loss, its name or a function, received 3"),
         ({"loss": "mes"}, "Keras has no loss 'mes'"),
         ({"metrics": ["Acuracy"]}, "Did you mean 'Accuracy'"),

@@ -91,6 +91,22 @@ def test_averages_of_weights_that_are_swapped_in():
     assert model.evaluate(X, Y, verbose=0) == loss_of_the_path(model, X)
 
 
+def test_a_saved_model_of_the_network_at_the_position(tmp_path):
+    model = curve(with_batch_norm)
+    model.fit(X, Y, epochs=1, verbose=0)
+    expected = model.predict(X, verbose=0)
+    inputs = keras.Input((4,))
+    keras.Model(inputs, model(inputs)).export(tmp_path / "served", verbose=False)
+    served = tf.saved_model.load(tmp_path / "served")
+    np.testing.assert_allclose(served.serve(X), expected, atol=1e-5)
+
+
+def test_nan_among_the_inputs():
+    model = curve(with_batch_norm)
+    with pytest.raises(ValueError, match="inputs hold NaN or infinite"):
+        model.estimate_batch_norm(np.where(X > 6, np.nan, X))
+
+
 def test_saved_statistics_need_no_optimizer(tmp_path):
     model = curve(with_batch_norm)
     model.fit(X, Y, epochs=1, verbose=0)
@@ -119,8 +135,9 @@ ENDLESS = tf.data.Dataset.from_tensor_slices((X, Y)).batch(30).repeat()
         ((Sequence(),), {}, X),
         ((ENDLESS,), {"steps_per_epoch": 3}, X[:90]),
         ((X, Y), {"validation_split": 0.25}, X[:90]),
+        ((X, Y), {"validation_split": 0.25, "validation_data": (X[:9], Y[:9])}, X),
     ],
-    ids=["positional", "sequence", "endless", "split"],
+    ids=["positional", "sequence", "endless", "split", "split beside data"],
 )
 def test_the_data_of_fit_are_remembered(arguments, keywords, measured_on):
     model = curve(with_batch_norm)

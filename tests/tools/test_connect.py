@@ -32,6 +32,7 @@ def place(tmp_path_factory, dense_pair):
     keras.models.model_from_json(relu).save(folder / "tanh.keras")
     dense_network(0, widths=(6, 7)).save(folder / "wide.keras")
     whole = (folder / "a.keras").read_bytes()
+    (folder / "a.weights.h5").write_bytes(whole[:9])
     (folder / "cut.keras").write_bytes(whole[: len(whole) // 2])
     splits = {"x_train": x, "y_train": y, "x_test": x[:50], "y_test": y[:50]}
     np.savez(folder / "data.npz", **splits)
@@ -203,6 +204,7 @@ BAD = {
         "--on_unknown=end is for methods that reorder units",
     ),
     "no file": ({"start": "nowhere.keras"}, "no model file 'nowhere.keras'"),
+    "weights alone": ({"start": "{place}/a.weights.h5"}, "holds weights alone"),
     "cut file": ({"end": "{place}/cut.keras"}, "not a whole .keras file"),
     "activation": ({"end": "{place}/tanh.keras"}, "tanh"),
     "widths": ({"end": "{place}/wide.keras"}, "architecture"),

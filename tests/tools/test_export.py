@@ -35,6 +35,7 @@ def test_points_and_whole_path(path_file, dense_pair, tmp_path):
     ("flags", "message"),
     [
         (["--positions=0,a"], "--positions takes numbers in [0, 1], received 'a'"),
+        (["--positions="], "--positions= names none"),
         (["--positions=0,7"], "must be in [0, 1], received t=7.0"),
         (["--path=nowhere.path"], "There is no path file nowhere.path"),
         (["--data=digitz"], "digits"),
