@@ -148,17 +148,7 @@ class Walk:
             if isinstance(value, UnitTensor) or keras.ops.is_tensor(value)
         ]
         self.calls.append((id(outputs[0]), op, given))
-        return self._symbolic_call(op, args, kwargs, outputs, path)
-
-    def _symbolic_call(
-        self,
-        op: keras.Operation,
-        args: tuple,
-        kwargs: dict,
-        outputs: Sequence[keras.KerasTensor],
-        path: str,
-    ) -> list[UnitTensor]:
-        return self._call(op, path, args, kwargs, [tensor.shape for tensor in outputs])
+        return self._call(op, args, kwargs, outputs, path)
 
     def inner_call(self, op: keras.Operation, path: str, args: tuple, kwargs: dict) -> Any:
         """The outputs of a layer inside another layer, in the structure that it returns."""
@@ -170,10 +160,9 @@ class Walk:
         spec = op.compute_output_spec(*spec_args, **spec_kwargs)
         if is_entered(op, kwargs):
             # No activations are seen there: to the graph the layer around it is one call.
-            results = interpret(op, bind(op, args, kwargs), self._symbolic_call, f"{path}/")
+            results = interpret(op, bind(op, args, kwargs), self._call, f"{path}/")
         else:
-            shapes = [tensor.shape for tensor in keras.tree.flatten(spec)]
-            results = self._call(op, path, args, kwargs, shapes)
+            results = self._call(op, args, kwargs, keras.tree.flatten(spec), path)
         return keras.tree.pack_sequence_as(spec, results)
 
     def hold_weights_of_others(self) -> None:
@@ -184,9 +173,14 @@ class Walk:
                 self.places.still(weight.variable)
 
     def _call(
-        self, op: keras.Operation, path: str, args: tuple, kwargs: dict, shapes: list[tuple]
+        self,
+        op: keras.Operation,
+        args: tuple,
+        kwargs: dict,
+        outputs: Sequence[keras.KerasTensor],
+        path: str,
     ) -> list[UnitTensor]:
-        given = tensors_in((args, kwargs))
+        given, shapes = tensors_in((args, kwargs)), [tensor.shape for tensor in outputs]
         weights = op.weights if isinstance(op, keras.Layer) else []
         # The graph reads the value that a variable has then: its units cannot move.
         for leaf in keras.tree.flatten((args, kwargs)):
