@@ -28,6 +28,8 @@ from mc_keras.storage import PathLike
 from mc_keras.weight_space import check_same_architecture
 from mc_keras.workspace import Workspace
 
+_NO_PLANE = " Its bend lies on the straight line: there is no plane through it to draw."
+
 
 def compare_methods(
     start: keras.Model,
@@ -92,14 +94,19 @@ def compare_methods(
             reports[method] = workspace.measure(method, paths[method], num_points)
             bar.add(1)
         bar.doing("pictures")
-        planes = _planes(workspace, folder, paths, connectors, splits, plane_resolution)
+        spanned = _planes(workspace, folder, paths, connectors, splits, plane_resolution)
+        planes = {method: plane for method, plane in spanned.items() if plane is not None}
         bar.add(1)
         comparison = Comparison(
             title=title,
             reports=reports,
             seconds={method: path.provenance["seconds"] for method, path in paths.items()},
             provenance={**(about or {}), **workspace.origin, "created": _now()},
-            explanations={method: explain(connector) for method, connector in connectors.items()},
+            explanations={
+                method: explain(connector)
+                + (_NO_PLANE if method in set(spanned) - set(planes) else "")
+                for method, connector in connectors.items()
+            },
             planes=planes,
             files={
                 method: {"path": workspace.path_file(method).relative_to(folder).as_posix()}
@@ -128,15 +135,15 @@ def _planes(
     connectors: Mapping[str, Connector],
     splits: Mapping[str, Any],
     resolution: int,
-) -> dict[str, PlaneReport]:
-    """Evaluate the planes of trained curves, with the straight line in them."""
+) -> dict[str, PlaneReport | None]:
+    """The planes of trained curves, with the straight line in them; `None` where there is none."""
     line = {method: path for method, path in paths.items() if method == "linear"}
-    planes = {}
+    planes: dict[str, PlaneReport | None] = {}
     for method, connector in connectors.items():
         if not resolution or not isinstance(connector, CurveFitting):
             continue
         try:
-            planes[method] = evaluate_plane(
+            plane = evaluate_plane(
                 paths[method],
                 splits,
                 resolution,
@@ -148,8 +155,10 @@ def _planes(
             # A bend that stayed on the straight line spans no plane.
             if "on one line" not in str(error):
                 raise
+            planes[method] = None
         else:
-            planes[method].save(folder / _plane_file(method))
+            plane.save(folder / _plane_file(method))
+            planes[method] = plane
     return planes
 
 

@@ -149,7 +149,12 @@ def _parts(x: Any, shapes: Mapping[str, _Shape]) -> dict[str, np.ndarray]:
 def _arrays(x: Any) -> list[np.ndarray]:
     if isinstance(x, Mapping):
         x = list(x.values())
-    return [np.asarray(part) for part in (x if isinstance(x, tuple | list) else [x])]
+    return [_dense(part) for part in (x if isinstance(x, tuple | list) else [x])]
+
+
+def _dense(part: Any) -> np.ndarray:
+    # A sparse matrix of SciPy is one Python object to NumPy.
+    return np.asarray(part.toarray() if hasattr(part, "toarray") else part)
 
 
 def _of_rank(array: np.ndarray, shape: _Shape) -> np.ndarray:
@@ -259,13 +264,16 @@ def check_data(model: keras.Model, x: np.ndarray, y: np.ndarray, name: str = "da
             f"'{model.name}' takes {expected}: reshape the data or pass the data the model was "
             "trained on."
         )
-    texts = model.inputs[0].dtype == "string"
-    for array, kind in ((y, "targets"), *(() if texts else ((x, "inputs"),))):
-        if not np.can_cast(array.dtype, "complex128", "same_kind"):
+    takes = model.inputs[0].dtype
+    kinds = [(y, "targets", "float64")]
+    if takes != "string":
+        kinds.append((x, "inputs", "complex128" if takes.startswith("complex") else "float64"))
+    for array, kind, widest in kinds:
+        if not np.can_cast(array.dtype, widest, "same_kind"):
             raise ValueError(
-                f"The {kind} of the {name} have dtype {array.dtype}; they must be numbers: labels "
-                "that are names need a number for each, inputs an encoding such as that of the "
-                "training."
+                f"The {kind} of the {name} have dtype {array.dtype}; they must be real numbers: "
+                "labels that are names need a number for each, inputs an encoding such as that of "
+                "the training."
             )
     if x.dtype.kind == "f" and not np.isfinite(x).all():
         raise ValueError(
@@ -296,7 +304,7 @@ def _one_array(part: Any, kind: str, name: str) -> np.ndarray:
     if isinstance(part, Mapping):
         raise _several(kind, name)
     try:
-        return np.asarray(part)
+        return _dense(part)
     except ValueError as error:  # rows of different lengths
         raise _several(kind, name) from error
 

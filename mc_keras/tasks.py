@@ -14,8 +14,10 @@ def infer_loss(model: keras.Model, y: np.ndarray) -> keras.losses.Loss:
 
     Whole numbers, one for each example (or place, where the outputs are vectors at places), give
     sparse categorical cross-entropy, and binary cross-entropy where there is one output and they
-    are 0 and 1; rows that sum to one categorical cross-entropy; everything else mean squared error.
-    Cross-entropies take logits unless the model ends in softmax or sigmoid.
+    are 0 and 1. Targets of the shape of the outputs give categorical cross-entropy where rows sum
+    to one, and binary cross-entropy where they are 0 and 1 otherwise (several labels for each
+    example). Everything else gives mean squared error: -1 and 1 too, and fractions, whatever the
+    model ends in. Cross-entropies take logits unless it ends in softmax or sigmoid.
 
     Args:
         model: A built Keras model of one output.
@@ -68,9 +70,7 @@ def _usual_loss(model: keras.Model, y: np.ndarray) -> keras.losses.Loss | None:
     logits = not ends_in_probabilities(model)
     if _fits(targets, places) or (targets[-1:] == (1,) and _fits(targets[:-1], places)):
         if num_outputs == 1:
-            if _are_labels(y, 2):
-                return keras.losses.BinaryCrossentropy(from_logits=logits)
-            return keras.losses.MeanSquaredError()
+            return _loss_of_numbers(y, logits=logits)
         if _are_labels(y, num_outputs):
             return keras.losses.SparseCategoricalCrossentropy(from_logits=logits)
         return None
@@ -78,6 +78,13 @@ def _usual_loss(model: keras.Model, y: np.ndarray) -> keras.losses.Loss | None:
         return None
     if np.allclose(y.sum(-1), 1, atol=1e-3):
         return keras.losses.CategoricalCrossentropy(from_logits=logits)
+    return _loss_of_numbers(y, logits=logits)
+
+
+def _loss_of_numbers(y: np.ndarray, *, logits: bool) -> keras.losses.Loss:
+    """The loss of targets that stand for themselves, one for each output."""
+    if _are_labels(y, 2):
+        return keras.losses.BinaryCrossentropy(from_logits=logits)
     return keras.losses.MeanSquaredError()
 
 
@@ -118,10 +125,12 @@ def ends_in_probabilities(model: keras.Model) -> bool:
     return bool(outputs) and _is_probability(outputs[0])
 
 
-# Names of layers and of operations of `keras.ops`: those that leave the values as they are.
-_RESHAPING = (
+# Names of layers and of operations of `keras.ops`: those that leave values as they are, or average
+# them.
+_KEEPING = (
     *("reshape", "flatten", "permute", "transpose", "squeeze", "expanddims", "getitem", "cast"),
     *("dropout", "identity", "activityregularization", "repeatvector"),
+    *("concatenate", "stack", "average", "mean"),
 )
 
 
@@ -134,7 +143,7 @@ def _is_probability(tensor: keras.KerasTensor) -> bool:
         outputs: Any = getattr(layer, "outputs", None)
         return bool(outputs) and _is_probability(outputs[output])
     kind = type(layer).__name__.lower()
-    if kind in _RESHAPING or isinstance(layer, keras.layers.Average):
+    if kind in _KEEPING:
         return bool(given) and all(map(_is_probability, given))
     # `Softmax` and `Sigmoid` are classes of layers and of operations; activations may be functions
     # of any library.

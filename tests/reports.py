@@ -5,7 +5,7 @@ import numpy as np
 from mc_keras.evaluation import PathReport, PlaneReport, Projection
 
 
-def path_report(method, depth, *, num_points=21, length=1.2, nan_at=()):
+def path_report(method, depth, *, num_points=21, length=1.2, nan_at=(), **metadata):
     """A path whose accuracy dips by `depth` and whose loss rises by five times that."""
     t = np.linspace(0, 1, num_points)
     bump = 4 * t * (1 - t)
@@ -25,7 +25,7 @@ def path_report(method, depth, *, num_points=21, length=1.2, nan_at=()):
         steps=np.full(num_points - 1, length / (num_points - 1)),
         chord=1.0,
         method=method,
-        metadata={"examples": {"train": 1442, "test": 355}},
+        metadata={"examples": {"train": 1442, "test": 355}, **metadata},
     )
 
 
@@ -34,7 +34,7 @@ def path_reports(**depths):
     return {method: path_report(method, depth) for method, depth in depths.items()}
 
 
-def plane_report(*, height=1.0, off_plane=0.0, nan_at=()):
+def plane_report(*, height=1.0, off_plane=0.0, nan_at=(), loss=None):
     """A valley along the parabola from (0, 0) over (5, `height`) to (10, 0)."""
     x, y = np.linspace(-2, 12, 15), np.linspace(-0.2, 1.2, 9) * 2 * height
     t = np.linspace(0, 1, 11)
@@ -60,4 +60,5 @@ def plane_report(*, height=1.0, off_plane=0.0, nan_at=()):
             "bezier": Projection(t, 10 * t, curve, np.zeros(11)),
             "arc": Projection(t, 10 * t, curve / 2, off_plane * t * (1 - t)),
         },
+        metadata={"evaluation": {"measures": {"loss": {"class": loss}}}} if loss else {},
     )

@@ -122,7 +122,9 @@ def test_trained_curves_have_a_plane_with_the_straight_line_in_it(compare, tmp_p
 
 def test_a_curve_that_stayed_straight_has_no_plane(compare):
     still = CurveFitting(epochs=1, learning_rate=1e-30)
-    assert not compare(connectors={"bezier": still}, plane_resolution=3).planes
+    comparison = compare(connectors={"bezier": still}, plane_resolution=3)
+    assert not comparison.planes
+    assert comparison.explanations["bezier"].endswith("there is no plane through it to draw.")
 
 
 def test_all_is_checked_before_anything_is_written(compare, tmp_path, dense_pair):

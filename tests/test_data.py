@@ -3,6 +3,7 @@ import collections
 import keras
 import numpy as np
 import pytest
+import scipy.sparse
 import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ DATASET = tf.data.Dataset.from_tensor_slices((X, Y))
 FORMS = {
     "arrays": (X, Y),
     "lists": [X.tolist(), Y.tolist()],
+    "sparse": (scipy.sparse.csr_matrix(X), Y),
     "dataset": DATASET,
     "batched dataset": DATASET.batch(5),
 }
@@ -176,6 +178,8 @@ def test_data_that_do_not_fit_the_model():
             check_data(model, X, labels)
     with pytest.raises(ValueError, match="inputs of the data have dtype <U"):
         check_data(model, X.astype(str), Y)
+    with pytest.raises(ValueError, match="dtype complex64; they must be real numbers"):
+        check_data(model, X.astype("complex64"), Y)
     check_data(model, X.astype("bfloat16"), Y.astype("float16"))
     texts = keras.Sequential([keras.Input((1,), dtype="string"), keras.layers.StringLookup()])
     check_data(texts, X[:, :1].astype(str), X[:, :1])

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from mc_keras.tasks import ends_in_probabilities, infer_accuracy, infer_loss
 
-layers, losses = keras.layers, keras.losses
+layers, losses, ops = keras.layers, keras.losses, keras.ops
 LABELS = np.array([0, 2, 1])
 ONE_HOT = np.eye(3, dtype="float32")
 BINARY = np.array([0, 1, 1])
@@ -52,6 +52,10 @@ MODELS |= {
     "reshaped": (functional(lambda x: layers.Reshape((3,))(keras.ops.softmax(x))), True),
     "reshaped logits": (functional(lambda x: layers.Reshape((3,))(x)), False),
     "mean of experts": (functional(experts), True),
+    "mean of a stack": (
+        functional(lambda x: ops.mean(ops.stack([ops.softmax(x), ops.softmax(2 * x)]), axis=0)),
+        True,
+    ),
     "mean of logits": (functional(lambda x: layers.Average()([x, keras.ops.softmax(x)])), False),
 }
 
@@ -75,6 +79,7 @@ def test_probabilities_are_recognised(name):
         (1, BINARY, losses.BinaryCrossentropy, "BinaryAccuracy"),
         (1, BINARY * 0.3, losses.MeanSquaredError, "NoneType"),
         (2, np.ones((3, 2)) * 0.9, losses.MeanSquaredError, "NoneType"),
+        (2, np.array([[1, 1], [0, 1], [0, 0]]), losses.BinaryCrossentropy, "BinaryAccuracy"),
         (3, LABELS * 1.0, losses.SparseCategoricalCrossentropy, "SparseCategoricalAccuracy"),
         (1, BINARY * 1.0, losses.BinaryCrossentropy, "BinaryAccuracy"),
         (1, BINARY * 18, losses.MeanSquaredError, "NoneType"),

@@ -144,8 +144,11 @@ def load_data(name: str, data_dir: str | None) -> dict[str, tuple[Any, Any]]:
         with np.load(name, allow_pickle=False) as arrays:
             x_train, y_train, x_test, y_test = (arrays[key] for key in _ARRAYS)
     except Exception as error:
+        reason = str(error)
+        if "allow_pickle" in reason:
+            reason = "one of them holds Python objects, such as texts or lists, and no numbers"
         raise ValueError(
             f"Cannot read {name!r}: expected an .npz file with the arrays {', '.join(_ARRAYS)}: "
-            f"{error}"
+            f"{reason}"
         ) from error
     return {"train": (x_train, y_train), "test": (x_test, y_test)}

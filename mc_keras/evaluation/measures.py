@@ -247,7 +247,8 @@ def _described(item: Any) -> dict[str, Any]:
         config = keras.saving.serialize_keras_object(item)["config"]
     except Exception:  # a function or class that Keras cannot write down
         config = {}
-    return {"class": type(item).__name__, "name": item.name, "config": config}
+    kind = item.name if isinstance(item, _FunctionLoss) else type(item).__name__
+    return {"class": kind, "name": item.name, "config": config}
 
 
 def _is_of_keras(item: Any) -> bool:

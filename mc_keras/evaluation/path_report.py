@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mc_keras.evaluation.quantities import loss_texts, quantity
 from mc_keras.evaluation.report import (
     Report,
     damage_told,
@@ -118,24 +119,25 @@ class PathReport(Report):
         width = max(map(len, self.names))
         lines = [" " * width + "".join(f"{head:>11}" for head in heads)]
         for name in self.names:
-            per_cent = name.endswith(("accuracy", "acc"))
-            factor, digits = (100.0, 2) if per_cent else (1.0, 4)
-            figures = [
-                *(self[name][[0, -1]] * factor),
-                self.worst(name) * factor,
-                self.worst_position(name),
-                self.mean(name) * factor,
-                self.mean(name, "arclength") * factor,
-                self.barrier(name) * factor,
-                self.barrier(name, "ends") * factor,
+            shown = quantity(name, self.splits)
+            values = [
+                *self[name][[0, -1]],
+                self.worst(name),
+                self.mean(name),
+                self.mean(name, "arclength"),
+                self.barrier(name),
+                self.barrier(name, "ends"),
             ]
-            texts = [f"{v:.{3 if i == 3 else digits}f}" for i, v in enumerate(figures)]
-            unit = " %" if per_cent else ""
+            texts = [f"{v * 100:.2f}" for v in values] if shown.percent else loss_texts(values)
+            texts.insert(heads.index("at t"), f"{self.worst_position(name):.3f}")
+            unit = " %" if shown.percent else ""
             lines.append(f"{name:{width}}" + "".join(f"{text:>11}" for text in texts) + unit)
         lines.append(
             f"{self.method}: {len(self.t)} positions, length {self.length:.4g} against "
             f"{self.chord:.4g} of the straight line"
         )
+        if self.loss_name:
+            lines.append(f"loss: {self.loss_name}")
         return "\n".join(lines)
 
     def save(self, file: PathLike) -> None:

@@ -63,8 +63,26 @@ def quantity(name: str, splits: Iterable[str]) -> Quantity:
 
 
 def short_number(value: float) -> str:
-    """Three significant digits without an exponent where that is short: `"0.0812"`, `"12.4"`."""
+    """Two or three significant digits, without an exponent if that is short: `"0.081"`."""
     if value != 0 and math.isfinite(value) and not 1e-3 <= abs(value) < 1e5:
         return f"{value:.1e}"
     digits = 3 if abs(value) < 1 else 2 if abs(value) < 10 else 1 if abs(value) < 1000 else 0
     return f"{value:.{digits}f}"
+
+
+def loss_texts(values: Iterable[float], decimals: int = 4) -> list[str]:
+    """Losses as texts to stand below each other: of so many decimals, or of powers of ten.
+
+    Only a cross-entropy is sure to be of the order of 1. Powers of ten are for values from 1e5 on,
+    and for all values where even the largest would keep one digit at most.
+
+    Example:
+    >>> loss_texts([0.25, 3e9]), loss_texts([2.5e-8, 0.0])
+    (['0.2500', '3.000e+09'], ['2.500e-08', '0.000e+00'])
+    """
+    values = list(values)
+    largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
+    small = 0 < largest < 10.0 ** (1 - decimals)
+    return [
+        f"{v:.3e}" if small or 1e5 <= abs(v) < math.inf else f"{v:.{decimals}f}" for v in values
+    ]

@@ -53,6 +53,14 @@ class Report:
         """Names of the quantities."""
         return tuple(self.values)
 
+    @property
+    def loss_name(self) -> str:
+        """Which loss it is, such as `"MeanSquaredError"`; empty if the report does not say."""
+        loss = self.metadata.get("evaluation", {}).get("measures", {}).get("loss", {})
+        logits = loss.get("config", {}).get("from_logits")
+        options = "" if logits is None else f"(from_logits={logits})"
+        return f"{loss.get('class', '')}{options}"
+
     def lower_is_better(self, name: str) -> bool:
         """Whether small values of a quantity are the good ones."""
         self[name]

@@ -9,13 +9,14 @@ import numpy as np
 import tensorflow as tf
 
 from mc_keras.batch_norm import estimate_batch_norm, measured_variables
-from mc_keras.data import inputs_of
+from mc_keras.data import inputs_of, names_them
 from mc_keras.layers import CurveLayer
 from mc_keras.paths import AffinePath, Bezier, Coefficients, PolygonalChain
 from mc_keras.storage import fingerprint
 from mc_keras.weight_space import WeightSpace, check_same_architecture, clone
 
 _FIT = inspect.signature(keras.Model.fit)
+_EXPORT = list(inspect.signature(keras.Model.export).parameters)[2:]  # after self and filepath
 
 
 @keras.saving.register_keras_serializable("mc_keras")
@@ -28,9 +29,10 @@ class CurveModel(keras.Model):
     evenly on the straight line.
 
     In inference (`evaluate`, `predict`, a plain call) the model stands at `position`, the middle of
-    the curve at first. Networks with batch normalisation need statistics there: `fit` remembers its
-    data and `evaluate` and `predict` re-estimate them when the weights have changed; without a
-    `fit` call `estimate_batch_norm`.
+    the curve at first. Networks with batch normalisation need statistics there: `fit` and
+    `estimate_batch_norm` remember their data, and `evaluate` and `predict` re-estimate them when
+    the weights or the position have changed. Where there was no `fit`, or one on a generator, which
+    is read only once, call `estimate_batch_norm`.
 
     Args:
         start: Trained model at `t = 0`. Not changed.
@@ -168,9 +170,21 @@ class CurveModel(keras.Model):
         return (keras.ops.cast(stratum, "float32") + uniform) / n
 
     def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
-        """Train the curve; see `keras.Model.fit`."""
+        """Train the curve; see `keras.Model.fit`.
+
+        Raises:
+            ValueError: If the networks have batch normalisation and there are validation data but
+                none to estimate statistics from, as generators are read only once.
+        """
         if x is not None and self._statistics:
-            self._batch_norm_data = _trained_on(_FIT.bind(self, x, y, *args, **kwargs).arguments)
+            call = _FIT.bind(self, x, y, *args, **kwargs).arguments
+            self._batch_norm_data = _kept(_trained_on(call), self._batch_norm_data)
+            if self._batch_norm_data is None and call.get("validation_data") is not None:
+                raise ValueError(
+                    "This network has batch normalisation, whose statistics at the end of each "
+                    "epoch cannot be estimated from a generator, which is read only once: call "
+                    "estimate_batch_norm(training_inputs) before fit."
+                )
         return super().fit(x, y, *args, **kwargs)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
@@ -193,8 +207,23 @@ class CurveModel(keras.Model):
         self._refresh_batch_norm()
         return super().predict_on_batch(*args, **kwargs)
 
+    def export(self, filepath: Any, *args: Any, **kwargs: Any) -> Any:
+        """Write the network at `position` as a SavedModel; see `keras.Model.export`."""
+        self._refresh_batch_norm()
+        if len(args) < _EXPORT.index("input_signature"):
+            network = self.curve_layer.template()
+            taken = network.inputs if len(network.inputs) > 1 else network.inputs[0]
+            specs = keras.tree.map_structure(
+                lambda tensor: keras.InputSpec(shape=tensor.shape, dtype=tensor.dtype),
+                network.input if names_them(network, "input") else taken,
+            )
+            kwargs.setdefault("input_signature", [specs])
+        return super().export(filepath, *args, **kwargs)
+
     def estimate_batch_norm(self, data: Any) -> None:
         """Estimate the batch-norm statistics at `position` from `data`, for inference there.
+
+        They are estimated anew from the same data when the weights or the position have changed.
 
         Args:
             data: Inputs `x`, a pair `(x, y)`, a `tf.data.Dataset` or `keras.utils.PyDataset`.
@@ -212,6 +241,7 @@ class CurveModel(keras.Model):
         for i, variable in zip(self._measured, self._statistics, strict=True):
             variable.assign(state[i])
         self._estimated_for.assign(self._digest())
+        self._batch_norm_data = _kept(data, self._batch_norm_data)
 
     def _digest(self) -> np.ndarray:
         """Of all that statistics at `position` depend on, whoever changed it."""
@@ -270,7 +300,7 @@ class CurveModel(keras.Model):
 
 
 def _trained_on(call: dict[str, Any]) -> Any:
-    """The inputs that `fit` trains on when it is called so; `None` where they come only once."""
+    """The data, maybe without targets, that `fit` trains on when it is called so."""
     x = call["x"]
     split = call.get("validation_split")
     if split and call.get("validation_data") is None:
@@ -279,8 +309,12 @@ def _trained_on(call: dict[str, Any]) -> Any:
     if hasattr(x, "as_numpy_iterator"):
         steps = call.get("steps_per_epoch")
         return x if steps is None else x.take(steps)
-    reread = not hasattr(x, "__next__")
-    return (x, call["y"]) if reread and call.get("y") is not None else x if reread else None
+    return x if call.get("y") is None else (x, call["y"])
+
+
+def _kept(data: Any, before: Any) -> Any:
+    """Data to estimate from later: those `before` if the new ones come only once."""
+    return before if hasattr(data, "__next__") else data
 
 
 def _numpy(variable: keras.Variable) -> np.ndarray:

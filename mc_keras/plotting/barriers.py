@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mc_keras.plotting.quantities import Quantity, quantity
+from mc_keras.evaluation.quantities import Quantity, loss_texts, quantity
 from mc_keras.plotting.ranking import check_measured
 from mc_keras.plotting.style import FAINT, INK, method_styles, new_figure
 
@@ -53,6 +53,8 @@ def _barrier(report: "PathReport", name: str) -> float:
 def _draw_bars(ax: "Axes", barriers: dict[str, float], shown: Quantity) -> None:
     styles = method_styles(barriers)
     longest = max([value for value in barriers.values() if np.isfinite(value)], default=0.0) or 1.0
+    values = barriers.values()
+    texts = [f"{v:.1f}" for v in values] if shown.percent else loss_texts(values, decimals=3)
     for row, (method, value) in enumerate(barriers.items()):
         finite = np.isfinite(value)
         ax.barh(
@@ -62,9 +64,8 @@ def _draw_bars(ax: "Axes", barriers: dict[str, float], shown: Quantity) -> None:
             color=styles[method].color,
             gid=f"method:{method}",
         )
-        text = f"{value:.1f}" if shown.unit else f"{value:.3f}"
         ax.annotate(
-            text if finite else "not finite",
+            texts[row] if finite else "not finite",
             (value if finite else 0.0, row),
             xytext=(4, 0),
             textcoords="offset points",

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mc_keras.plotting.quantities import Quantity, quantity
+from mc_keras.evaluation.quantities import Quantity, quantity
 from mc_keras.plotting.ranking import rank
 from mc_keras.plotting.style import (
     FAINT,

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mc_keras.plotting.quantities import quantity
+from mc_keras.evaluation.quantities import Quantity, quantity
 from mc_keras.plotting.style import INK, method_styles, new_figure
 
 if TYPE_CHECKING:
@@ -25,8 +25,9 @@ def plot_plane(plane: "PlaneReport", name: str = "train_loss") -> "Figure":
     """Draw one quantity on a plane as a map, low values dark, with paths and points in it.
 
     The levels are closer at the bottom of the valley: their heights above it grow exponentially.
-    An accuracy is drawn as an error in per cent. Losses above 5, errors above 40 % and values
-    that are not finite are all in the last band.
+    An accuracy is drawn as an error in per cent. Cross-entropies above 5, errors above 40 % and
+    values that are not finite are all in the last band; of other losses, which may be of any size,
+    those more than five times as high above the lowest value as the median is.
 
     Args:
         plane: The report.
@@ -41,6 +42,8 @@ def plot_plane(plane: "PlaneReport", name: str = "train_loss") -> "Figure":
     Reference:
         Garipov et al., 2018, figure 1, https://arxiv.org/abs/1802.10026
     """
+    from matplotlib.ticker import MaxNLocator
+
     if name not in plane.names:
         raise ValueError(f"The plane has no {name!r}; it has {', '.join(plane.names)}.")
     width, height = np.ptp(plane.x), np.ptp(plane.y)
@@ -49,6 +52,8 @@ def plot_plane(plane: "PlaneReport", name: str = "train_loss") -> "Figure":
     _draw_paths(ax, plane)
     _draw_points(ax, plane)
     ax.set_aspect("equal")
+    # Of a flat plane there is no room for numbers above each other.
+    ax.yaxis.set_major_locator(MaxNLocator(max(1, min(8, int(14 * height / width)))))
     ax.set_xlabel("distance in weight space", color=INK, fontsize=10)
     return figure
 
@@ -71,11 +76,26 @@ def log_levels(values: np.ndarray, limit: float, log_step: float) -> np.ndarray:
     low, high = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
     if low < limit < high:
         high = limit
-    log_range = np.log(max(high - low, 1e-6))
-    steps = np.linspace(min(log_step, log_range - 1.0), log_range, _NUM_BANDS + 1)
+    # Levels that differ by less than the last digits of the values would be equal.
+    log_range = np.log(max(high - low, 1e-9 * abs(high)) or 1e-6)
+    first = np.clip(log_step, log_range - 12.0, log_range - 1.0)
+    steps = np.linspace(first, log_range, _NUM_BANDS + 1)
     levels = low + np.exp(steps)
     levels[0] = low
     return levels
+
+
+def _scale(values: np.ndarray, shown: Quantity, loss: str) -> tuple[float, float]:
+    """`limit` and `log_step` of `log_levels`: for errors, for cross-entropies, for the rest."""
+    if shown.percent:
+        return 40.0, -1.0
+    finite = values[np.isfinite(values)]
+    entropy = shown.metric == "loss" and (not loss or "entropy" in loss.lower())
+    if entropy or not finite.size:
+        return 5.0, -5.0
+    low = finite.min()
+    unit = max(np.median(finite) - low, np.finfo(float).tiny)
+    return low + 5.0 * unit, np.log(unit) - 5.0
 
 
 def _draw_map(figure: "Figure", ax: "Axes", plane: "PlaneReport", name: str) -> None:
@@ -85,7 +105,7 @@ def _draw_map(figure: "Figure", ax: "Axes", plane: "PlaneReport", name: str) -> 
     values, label = plane[name] * shown.factor, shown.label
     if not plane.lower_is_better(name):
         values, label = shown.factor - values, label.replace("accuracy", "error")
-    levels = log_levels(values, *((40.0, -1.0) if shown.percent else (5.0, -5.0)))
+    levels = log_levels(values, *_scale(values, shown, plane.loss_name))
     beyond = levels[-1] + np.ptp(levels)
     values = np.where(np.isfinite(values), np.minimum(values, beyond), beyond)
     colors = matplotlib.colormaps["YlGnBu_r"](np.linspace(0.05, 0.97, len(levels)))

@@ -1,12 +1,12 @@
 """Several paths between the same two models, measured: what tables, files and pages show."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from mc_keras.plotting.quantities import Quantity, quantity
+from mc_keras.evaluation.quantities import Quantity, loss_texts, quantity
 from mc_keras.plotting.ranking import rank
 
 if TYPE_CHECKING:
@@ -103,9 +103,9 @@ class Comparison:
         seconds = {method: self.seconds[method] for method in self.reports}
         return [
             *(self._measured(name, title) for name in self.names for title in ("worst", "mean")),
-            _column(("barrier", loss.split, loss.metric), barriers, 4, best=min),
-            _column(("length", "against", "line"), ratios, 2),
-            _column(("time", "to find", "(s)"), seconds, 1),
+            _column(("barrier", loss.split, loss.metric), barriers, loss_texts, best=min),
+            _column(("length", "against", "line"), ratios, _decimals(2)),
+            _column(("time", "to find", "(s)"), seconds, _decimals(1)),
         ]
 
     def _measured(self, name: str, title: str) -> Column:
@@ -120,7 +120,7 @@ class Comparison:
         return _column(
             (group, shown.split, title),
             values,
-            digits=1 if shown.percent else 4,
+            _decimals(1) if shown.percent else loss_texts,
             best=min if lower_is_better else max,
         )
 
@@ -128,16 +128,20 @@ class Comparison:
 def _column(
     headings: tuple[str, str, str],
     values: Mapping[str, float],
-    digits: int,
+    written: Callable[[Iterable[float]], list[str]],
     best: Callable[..., float] | None = None,
 ) -> Column:
-    """Cells of equal digits; those that show the best value are the best, if any can be."""
-    texts = {method: f"{value:.{digits}f}" for method, value in values.items()}
+    """Cells of texts; those that show the best value are the best, if any can be."""
+    texts = dict(zip(values, written(values.values()), strict=True))
     finite = [float(text) for text in texts.values() if np.isfinite(float(text))]
     if best is None or not finite:
         return Column(headings, texts, frozenset())
     target = best(finite)
     return Column(headings, texts, frozenset(m for m, t in texts.items() if float(t) == target))
+
+
+def _decimals(count: int) -> Callable[[Iterable[float]], list[str]]:
+    return lambda values: [f"{value:.{count}f}" for value in values]
 
 
 def _ratio(length: float, chord: float) -> float:

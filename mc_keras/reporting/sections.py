@@ -3,6 +3,7 @@
 import itertools
 from typing import TYPE_CHECKING
 
+from mc_keras.evaluation.quantities import short_number
 from mc_keras.plotting import plot_barriers, plot_paths, plot_plane
 from mc_keras.plotting.style import method_styles
 from mc_keras.reporting.markup import escape, key, link, plain_table
@@ -39,14 +40,16 @@ def header(comparison: "Comparison") -> str:
 
 
 def _extent(comparison: "Comparison") -> str:
-    """How much was measured."""
+    """What was measured, and how much."""
     report = comparison.reports[comparison.best]
     examples = ", ".join(f"{n:,} {s}" for s, n in report.metadata.get("examples", {}).items())
     counts = [len(report.t) for report in comparison.reports.values()]
     few, many = min(counts), max(counts)
     positions = f"{few}" if few == many else f"{few} to {many}"
     parts = [f"{len(counts)} methods", f"{positions} positions on each path"]
-    return "; ".join([*parts, f"{examples} examples"] if examples else parts) + "."
+    parts += [f"{examples} examples"] if examples else []
+    parts += [f"loss: {report.loss_name}"] if report.loss_name else []
+    return "; ".join(parts) + "."
 
 
 def table(comparison: "Comparison") -> str:
@@ -116,7 +119,8 @@ def barriers(comparison: "Comparison") -> str:
     """Bars of the barriers on the last split."""
     names = comparison.judged_by
     listed = "; ".join(
-        f"{method} {report.barrier(names[0]):.3f}" for method, report in comparison.reports.items()
+        f"{method} {short_number(report.barrier(names[0]))}"
+        for method, report in comparison.reports.items()
     )
     figure = inline_svg(
         plot_barriers(comparison.reports, names),

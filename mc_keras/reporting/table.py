@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def comparison_table(comparison: "Comparison") -> str:
-    """Plain text of a comparison, one line per method; a `*` marks the best path.
+    """Plain text of a comparison, one line per method, and the loss; a `*` marks the best path.
 
     Args:
         comparison: What to show.
@@ -27,7 +27,8 @@ def comparison_table(comparison: "Comparison") -> str:
         blocks.append(_under(group, parts, gap="   "))
     lines = ["   ".join(line).rstrip() for line in zip(*blocks, strict=True)]
     rule = "-" * max(map(len, lines))
-    return "\n".join([*lines[:3], rule, *lines[3:]])
+    loss = next(iter(comparison.reports.values())).loss_name
+    return "\n".join([*lines[:3], rule, *lines[3:], *([f"loss: {loss}"] if loss else [])])
 
 
 def _left(lines: Sequence[str]) -> list[str]:

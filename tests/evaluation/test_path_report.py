@@ -205,3 +205,9 @@ def test_the_table_shows_accuracies_in_per_cent():
     assert lines[4].split()[0] == "test_accuracy"
     assert lines[4].split()[1:4] == ["97.00", "95.00", "86.00"]
     assert lines[-1] == "arc: 21 positions, length 1.2 against 1 of the straight line"
+
+
+def test_the_table_says_which_loss_it_is():
+    measures = {"loss": {"class": "BinaryCrossentropy", "config": {"from_logits": True}}}
+    report = path_report("arc", 0.1, evaluation={"measures": measures})
+    assert report.table().splitlines()[-1] == "loss: BinaryCrossentropy(from_logits=True)"

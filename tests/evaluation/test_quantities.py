@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mc_keras.plotting.quantities import quantity, short_number
+from mc_keras.evaluation.quantities import loss_texts, quantity, short_number
 
 SPLITS = ["train", "test", "validation", "test_shifted"]
 
@@ -33,3 +33,16 @@ def test_a_short_number_is_short_and_right_to_its_digits(value):
     assert len(text) <= 8
     two_digits = not 0.01 <= value < 1e5
     assert float(text) == pytest.approx(value, rel=0.06 if two_digits else 0.05)
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        ([2.3026, 0.0012], ["2.3026", "0.0012"]),
+        ([2.3e-8, 4.1e-9, 0.0], ["2.300e-08", "4.100e-09", "0.000e+00"]),
+        ([0.25, 3e9, math.nan, math.inf], ["0.2500", "3.000e+09", "nan", "inf"]),
+        ([0.0, 0.0], ["0.0000", "0.0000"]),
+    ],
+)
+def test_losses_of_any_size_can_be_told_apart(values, texts):
+    assert loss_texts(values) == texts

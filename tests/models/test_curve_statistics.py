@@ -96,9 +96,17 @@ def test_a_saved_model_of_the_network_at_the_position(tmp_path):
     model.fit(X, Y, epochs=1, verbose=0)
     expected = model.predict(X, verbose=0)
     inputs = keras.Input((4,))
-    keras.Model(inputs, model(inputs)).export(tmp_path / "served", verbose=False)
+    for name, network in (("own", model), ("part", keras.Model(inputs, model(inputs)))):
+        network.export(tmp_path / name, verbose=False)
+        served = tf.saved_model.load(tmp_path / name)
+        np.testing.assert_allclose(served.serve(X), expected, atol=1e-5)
+
+
+def test_a_model_that_was_never_called_is_saved_for_its_inputs(tmp_path):
+    model = curve(normalized)
+    model.export(tmp_path / "served", verbose=False)
     served = tf.saved_model.load(tmp_path / "served")
-    np.testing.assert_allclose(served.serve(X), expected, atol=1e-5)
+    np.testing.assert_allclose(served.serve(X[:7]), model(X[:7]), atol=1e-5)
 
 
 def test_nan_among_the_inputs():
@@ -152,7 +160,27 @@ def test_data_that_come_once_are_not_remembered():
         model.evaluate(X, Y, verbose=0)
 
 
-def test_several_inputs():
+def once():
+    return ((X[rows : rows + 30], Y[rows : rows + 30]) for rows in range(0, 120, 30))
+
+
+def test_validation_beside_data_that_come_once():
+    model = curve(with_batch_norm)
+    with pytest.raises(ValueError, match="is read only once: call estimate_batch_norm"):
+        model.fit(once(), validation_data=(X, Y), verbose=0)
+    model.estimate_batch_norm(X[:60])
+    history = model.fit(once(), validation_data=(X, Y), verbose=0).history
+    assert history["val_loss"] == [loss_of_the_path(model, X[:60])]
+
+
+def test_data_that_come_once_do_not_replace_those_known():
+    model = curve(with_batch_norm)
+    model.fit(X[:60], Y[:60], verbose=0)
+    model.fit(once(), verbose=0)
+    assert model.evaluate(X, Y, verbose=0) == loss_of_the_path(model, X[:60])
+
+
+def test_several_inputs(tmp_path):
     def two(seed):
         network = with_batch_norm(seed)
         inputs = [keras.Input((4,)), keras.Input((4,))]
@@ -167,9 +195,12 @@ def test_several_inputs():
     dataset = tf.data.Dataset.from_tensor_slices((tuple(pair), Y)).batch(40)
     model.estimate_batch_norm(dataset)
     np.testing.assert_allclose(model.predict(dataset, verbose=0), expected, atol=1e-5)
+    model.export(tmp_path / "served", verbose=False)
+    served = tf.saved_model.load(tmp_path / "served")
+    np.testing.assert_allclose(served.serve(pair), expected, atol=1e-5)
 
 
-def test_named_inputs():
+def test_named_inputs(tmp_path):
     def named(seed):
         network = with_batch_norm(seed)
         inputs = {"a": keras.Input((4,), name="a"), "b": keras.Input((4,), name="b")}
@@ -182,6 +213,9 @@ def test_named_inputs():
     np.testing.assert_allclose(
         model.predict(both, verbose=0), plain.predict(both, verbose=0), atol=1e-5
     )
+    model.export(tmp_path / "served", verbose=False)
+    served = tf.saved_model.load(tmp_path / "served")
+    np.testing.assert_allclose(served.serve(both), plain.predict(both, verbose=0), atol=1e-5)
 
 
 def test_on_several_devices():

@@ -22,7 +22,8 @@ def test_levels_rise_from_the_lowest_value_to_the_highest_or_the_limit(values, s
     assert levels[0] == values.min()
     assert np.all(np.diff(levels) > 0)
     top = limit if values.min() < limit < values.max() else values.max()
-    assert levels[-1] == pytest.approx(max(top, values.min() + 1e-6))
+    low = values.min()
+    assert levels[-1] == pytest.approx(top if top > low else low)
 
 
 def test_the_heights_of_the_levels_grow_by_a_factor():
@@ -37,6 +38,19 @@ def test_levels_do_without_values_that_are_not_finite():
     values = np.array([0.1, 2.0, np.nan, np.inf])
     np.testing.assert_array_equal(log_levels(values, 5, -5), log_levels(values[:2], 5, -5))
     assert np.isfinite(log_levels(np.array([np.nan]), 5, -5)).all()
+
+
+@pytest.mark.parametrize("size", [1e-8, 1.0, 1e9, 1e16])
+@pytest.mark.parametrize("loss", ["MeanSquaredError", "CategoricalCrossentropy"])
+def test_losses_of_any_size_have_a_map_and_levels_of_their_size(size, loss):
+    plane = plane_report(loss=loss)
+    plane.values["train_loss"][:] *= size
+    bar = plot_plane(plane).axes[1]
+    labels = [float(label.get_text().strip("> ")) for label in bar.get_yticklabels()]
+    assert labels[0] == pytest.approx(plane["train_loss"].min(), rel=0.05)
+    if loss == "MeanSquaredError":
+        assert len(set(labels)) > 5
+        assert labels[-1] <= plane["train_loss"].max() * 1.05
 
 
 def lines(figure):

@@ -76,7 +76,7 @@ def test_every_figure_has_a_text_that_tells_its_result(page):
     assert len(labels) == 7
     assert any("test accuracy" in label and "arc 76.0\u00a0%" in label for label in labels)
     assert any("plane" in label and "bend of the path by bezier" in label for label in labels)
-    assert any("barriers" in label and "linear 2.400" in label for label in labels)
+    assert any("barriers" in label and "linear 2.40" in label for label in labels)
 
 
 def test_the_table_is_there_with_headings_for_readers_by_ear(comparison, page):
