@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mc_keras.evaluation import PlaneReport
 
 _NUM_BANDS = 7
+_FLAT = 0.1  # height by width of a map; of flatter planes little would be seen
 # A map has the same colours on a dark page: these are not the ink and white that change there.
 _BLACK, _WHITE = "#1c2129", "#fffffe"
 
@@ -24,7 +25,9 @@ _LABELS = {"start": ("A", (-8, 0), "right"), "end": ("B", (8, 0), "left")}
 def plot_plane(plane: "PlaneReport", name: str = "train_loss") -> "Figure":
     """Draw one quantity on a plane as a map, low values dark, with paths and points in it.
 
-    The levels are closer at the bottom of the valley: their heights above it grow exponentially.
+    A distance is as long in all directions, unless the label of the second axis says how much
+    larger it is drawn there. The levels are closer at the bottom of the valley: their heights above
+    it grow exponentially.
     An accuracy is drawn as an error in per cent. Cross-entropies above 5, errors above 40 % and
     values that are not finite are all in the last band; of other losses, which may be of any size,
     those more than five times as high above the lowest value as the median is.
@@ -46,14 +49,17 @@ def plot_plane(plane: "PlaneReport", name: str = "train_loss") -> "Figure":
 
     if name not in plane.names:
         raise ValueError(f"The plane has no {name!r}; it has {', '.join(plane.names)}.")
-    width, height = np.ptp(plane.x), np.ptp(plane.y)
-    figure, (ax,) = new_figure(6.4, float(np.clip(1.1 + 5.0 * height / width, 2.6, 6.0)))
+    flatness = np.ptp(plane.y) / np.ptp(plane.x)
+    stretch = 2 * _FLAT / flatness if flatness < _FLAT else 1.0
+    drawn = flatness * stretch
+    figure, (ax,) = new_figure(6.4, float(np.clip(1.1 + 5.0 * drawn, 2.6, 6.0)))
     _draw_map(figure, ax, plane, name)
     _draw_paths(ax, plane)
     _draw_points(ax, plane)
-    ax.set_aspect("equal")
-    # Of a flat plane there is no room for numbers above each other.
-    ax.yaxis.set_major_locator(MaxNLocator(max(1, min(8, int(14 * height / width)))))
+    ax.set_aspect(stretch)
+    ax.yaxis.set_major_locator(MaxNLocator(max(2, min(8, int(14 * drawn)))))
+    if stretch > 1:
+        ax.set_ylabel(f"drawn {stretch:.3g} times\nas large", color=INK, fontsize=10)
     ax.set_xlabel("distance in weight space", color=INK, fontsize=10)
     return figure
 
@@ -112,12 +118,20 @@ def _draw_map(figure: "Figure", ax: "Axes", plane: "PlaneReport", name: str) -> 
     bands = ax.contourf(plane.x, plane.y, values, levels, colors=colors, extend="max")
     ax.contour(plane.x, plane.y, values, levels[1:], colors=_WHITE, linewidths=0.5, alpha=0.7)
     bar = figure.colorbar(bands, ax=ax, spacing="uniform", shrink=0.95, pad=0.03)
-    bar.set_ticks(
-        levels, labels=[*(f"{level:.2g}" for level in levels[:-1]), f"> {levels[-1]:.2g}"]
-    )
+    labels = _different(levels)
+    bar.set_ticks(levels, labels=[*labels[:-1], f"> {labels[-1]}"])
     bar.outline.set_visible(False)
     bar.ax.tick_params(length=0, labelcolor=INK, labelsize=9)
     bar.set_label(label, fontsize=10, color=INK)
+
+
+def _different(levels: np.ndarray) -> list[str]:
+    """As few digits as tell the levels apart."""
+    for digits in range(2, 8):
+        labels = [f"{level:.{digits}g}" for level in levels]
+        if len(set(labels)) == len(labels):
+            break
+    return labels
 
 
 def _draw_paths(ax: "Axes", plane: "PlaneReport") -> None:

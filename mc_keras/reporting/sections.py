@@ -156,7 +156,8 @@ def planes(comparison: "Comparison") -> str:
         "<section>\n<h2>The landscape around them</h2>\n"
         '<p class="note">Each map is the plane of weight space through the networks A and B and '
         "the bend of a trained path; dark is good, and a distance is the same in all "
-        f'directions.</p>\n<div class="figures">\n{"".join(figures)}</div>\n</section>\n'
+        "directions unless an axis says otherwise.</p>\n"
+        f'<div class="figures">\n{"".join(figures)}</div>\n</section>\n'
     )
 
 

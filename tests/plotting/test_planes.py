@@ -80,6 +80,13 @@ def test_the_points_have_their_names_and_distances_are_true():
         "bend": (5.0, 2.0),
     }
     assert axes.get_aspect() == 1
+    assert not axes.get_ylabel()
+
+
+def test_a_flat_plane_is_drawn_higher_and_says_so():
+    axes = plot_plane(plane_report(height=0.01)).axes[0]
+    assert axes.get_aspect() == pytest.approx(0.2 * 14 / 0.028)
+    assert axes.get_ylabel() == "drawn 100 times\nas large"
 
 
 def test_an_accuracy_is_drawn_as_an_error_in_per_cent():
