@@ -75,6 +75,7 @@ def test_nothing_of_an_earlier_report_is_taken_for_a_part_of_this_one(
     assert figures == {"test_loss.png", "test_accuracy.png", "barriers.png", "notes.txt"}
 
 
+@pytest.mark.slow
 def test_paths_made_in_another_way_are_made_again(compare, tmp_path):
     compare(connectors={"curve": CurveFitting(epochs=1)})
     for connector, seed in ((CurveFitting(epochs=1), 1), (CurveFitting(epochs=2), 1), (Arc(), 1)):

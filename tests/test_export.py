@@ -61,6 +61,7 @@ def test_positions_beyond_the_ends_are_clipped_when_served(dense_pair, tmp_path)
     )
 
 
+@pytest.mark.slow
 def test_a_fresh_process_needs_tensorflow_only(dense_pair, tmp_path):
     mc.export_path(mc.connect(*dense_pair[:2], "arc"), tmp_path / "path")
     code = (

@@ -89,6 +89,7 @@ CURVES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("connector", CURVES.values(), ids=CURVES)
 def test_a_training_goes_on_after_its_last_epoch(connector, batch_norm_pair, tmp_path, monkeypatch):
     """With dropout, and moments of the optimizer, as if it had not been interrupted."""

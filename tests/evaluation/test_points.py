@@ -125,7 +125,7 @@ def test_batch_norm_is_measured_the_same_whatever_the_other_splits_are():
                     "b": (np.zeros((2, 5)), np.ones((2, 3))),
                 }
             },
-            "'a' ask for the loss CategoricalCrossentropy, those of 'b' for MeanSquaredError",
+            "'a' ask for the loss CategoricalCrossentropy, those of 'b' for BinaryCrossentropy",
         ),
         ({"data": {"a": (np.zeros((2, 5)), np.array([1, np.nan]))}}, "'a': The targets hold NaN"),
         ({"loss": 3}, "a Keras loss, its name or a function, received 3"),

@@ -52,6 +52,7 @@ def test_likelihood_rises(population, kind, generator):
     np.testing.assert_allclose(flow.inverse(flow.forward(rows)), rows, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_bijection_lowers_the_loss_on_held_out_paths(population, data):
     model = bijection(population, new_flow(population, hidden=(32,)), 1e-2, position=None)
     before = model.evaluate(*data, verbose=0, return_dict=True)["loss"]
@@ -100,6 +101,7 @@ def test_the_seed_decides(population, data):
     assert losses(1) != losses(2)
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_ends_with_the_same_weights(population, data, tmp_path):
     def fit(model, epochs, **options):
         model.fit(*data, epochs=epochs, shuffle=False, verbose=0, **options)
@@ -213,6 +215,7 @@ def test_what_is_saved_is_the_flow(population, tmp_path):
         bijection(population).save(tmp_path / "model.keras")
 
 
+@pytest.mark.slow
 def test_divergence_after_an_interruption_and_in_the_last_step(population, data, tmp_path):
     class Spoil(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
@@ -240,6 +243,7 @@ def test_divergence_after_an_interruption_and_in_the_last_step(population, data,
             np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_the_worst_point_of_a_training_by_likelihood(population, data):
     flow = new_flow(population)
     model = LikelihoodModel(flow)

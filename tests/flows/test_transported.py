@@ -73,6 +73,7 @@ def test_the_path_goes_straight_to_its_exact_ends(population):
         assert mc.paths.distance(path(t), path(near)) < 1e-4
 
 
+@pytest.mark.slow
 def test_a_file_in_a_new_process(population, tmp_path):
     import subprocess
     import sys

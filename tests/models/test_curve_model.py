@@ -30,7 +30,9 @@ def test_bends_start_evenly_on_the_line(dense_pair, curve):
             np.testing.assert_allclose(a, b, atol=1e-6)
 
 
-@pytest.mark.parametrize("fixture", ["dense_pair", "batch_norm_pair"])
+@pytest.mark.parametrize(
+    "fixture", ["dense_pair", pytest.param("batch_norm_pair", marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("curve", [mc.Bezier(3), mc.PolygonalChain(3)])
 def test_training_lowers_the_mean_loss_and_keeps_the_ends(request, fixture, curve):
     pair = request.getfixturevalue(fixture)

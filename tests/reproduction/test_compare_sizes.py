@@ -45,6 +45,7 @@ def sizes_in(folder):
     return [int(size) for size in json.loads((folder / "study.json").read_text())["sizes"]]
 
 
+@pytest.mark.slow
 def test_sizes_of_earlier_runs_stay_if_they_would_be_the_same(pairs, splits, tmp_path):
     def networks(size):
         return {"one": pairs["one"]}

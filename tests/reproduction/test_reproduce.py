@@ -344,6 +344,7 @@ def test_two_processes_share_a_folder(tmp_path):
     assert set(rows) == {*shared.split(","), "arc", "slerp", "ends"}
 
 
+@pytest.mark.slow
 def test_paths_stay_when_asked_for(one, splits, tmp_path):
     reproduce(TABLE, one, splits, tmp_path, rows=["arc"], keep_paths=True, **SETTINGS)
     file = tmp_path / "pairs/one/paths/arc.path"

@@ -232,6 +232,7 @@ def refused(place):
     return answers, left
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", BAD)
 def test_bad_input_is_answered_in_one_line_on_stderr(refused, case):
     answer = refused[0][case]
@@ -241,6 +242,7 @@ def test_bad_input_is_answered_in_one_line_on_stderr(refused, case):
     assert BAD[case][1] in answer.stderr
 
 
+@pytest.mark.slow
 def test_bad_input_leaves_nothing_behind(refused):
     assert not refused[1]
 

@@ -289,6 +289,7 @@ def test_what_nobody_can_be_asked_for_is_passed_over(tmp_path, offline):
         assert done.stdout.count("  NOT HERE  ") == len(others)
 
 
+@pytest.mark.slow
 def test_fetch_goes_on_after_an_entry_that_fails(zoo, tmp_path):
     mc_zoo("fetch", f"--source={zoo}", f"--zoo={tmp_path / 'from'}")
     mc_zoo("fetch", "fc1_digits", f"--zoo={tmp_path / 'from'}")

@@ -79,6 +79,7 @@ def test_partial_plans_leave_the_dearest_behind(options):
     assert plan[0].sum() < 1e-3
 
 
+@pytest.mark.slow
 def test_a_plan_does_not_load_tensorflow_through_pot():
     code = (
         "import os; from mc_keras.units import transport_plan; import numpy;"

@@ -99,6 +99,7 @@ def test_run_is_described_and_not_repeated(run, files, monkeypatch):
         connection_training.train_connection(recipe, *files, folder, epochs=3, verbose=0)
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_ends_with_the_same_model(run, files, tmp_path, monkeypatch):
     recipe, folder, card = run
     save = Checkpoint.on_epoch_end
@@ -194,6 +195,7 @@ def test_packed_and_loaded(run, files, packed, tmp_path):
         mc.zoo.load_connection("toy", zoo)
 
 
+@pytest.mark.slow
 def test_measured_again_on_the_pair_of_the_zoo(run, files, packed, tmp_path, make_entry):
     recipe, folder, _ = run
     zoo, before = packed

@@ -181,6 +181,7 @@ def test_offline_nothing_is_downloaded(tmp_path, monkeypatch, digits):
     np.testing.assert_array_equal(load_data("digits", tmp_path).train[0], digits.train[0])
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_mnist_is_whole():
     (x_train, y_train), (x_test, y_test) = load_data("mnist")

@@ -41,6 +41,7 @@ def test_pairs_are_trained_once_from_seeds_that_follow_each_other(tmp_path):
     assert [layer.units for layer in network.layers if hasattr(layer, "units")] == [7, 5, 10]
 
 
+@pytest.mark.slow
 def test_only_networks_that_are_missing_are_trained(tmp_path):
     recipe = with_hidden(one_layer_recipe("digits", epochs=1), (7,))
     folder = tmp_path / recipe.name

@@ -147,7 +147,8 @@ def test_another_seed_gives_other_weights(finished, tmp_path):
     assert (kernel != other).all()
 
 
-@pytest.mark.parametrize("rows", [1, pytest.param(3, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("rows", [1, 3])
 def test_killed_run_goes_on_to_the_weights_it_would_have_had(rows, finished, tmp_path):
     process = start_training(RECIPE, tmp_path)
     log = tmp_path / training.LOG_FILE
@@ -166,6 +167,7 @@ def test_killed_run_goes_on_to_the_weights_it_would_have_had(rows, finished, tmp
     assert rows_of(log) == rows_of(finished[0] / training.LOG_FILE)
 
 
+@pytest.mark.slow
 def test_run_killed_after_its_last_epoch_only_writes_its_results(finished, tmp_path):
     in_the_way = tmp_path / training.WEIGHTS_FILE
     in_the_way.mkdir()
@@ -264,6 +266,7 @@ def test_dtype_policy_is_that_of_the_recipe_and_given_back(tmp_path, monkeypatch
     assert (mixed_kernel != kernel).any()
 
 
+@pytest.mark.slow
 def test_where_bfloat16_is_slow_the_training_is_in_single_precision(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(precision, "slowdown_of_bfloat16", lambda: 15.0)
     mixed = dataclasses.replace(RECIPE, dtype_policy="mixed_bfloat16", epochs=1)
