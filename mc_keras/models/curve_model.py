@@ -169,6 +169,27 @@ class CurveModel(keras.Model):
         self._batches.assign(keras.ops.mod(self._batches + 1, n))
         return (keras.ops.cast(stratum, "float32") + uniform) / n
 
+    def compile(  # type: ignore[override]
+        self, optimizer: Any = "rmsprop", *args: Any, auto_scale_loss: bool = True, **kwargs: Any
+    ) -> None:
+        """Configure training; see `keras.Model.compile`.
+
+        The model itself computes in float32, so Keras does not see that its networks compute in
+        `mixed_float16`, where the loss has to be scaled or small gradients underflow.
+        """
+        layers = self.curve_layer.template()._flatten_layers()
+        if auto_scale_loss and any(layer.compute_dtype == "float16" for layer in layers):
+            optimizer = keras.optimizers.get(optimizer)
+            if not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+                optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+        super().compile(optimizer, *args, auto_scale_loss=auto_scale_loss, **kwargs)
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compile as a saved model was; Keras does it only where `compile` is its own."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.optimizer is not None:
+            self.optimizer.build(self.trainable_variables)
+
     def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
         """Train the curve; see `keras.Model.fit`.
 

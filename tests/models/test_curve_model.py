@@ -232,6 +232,27 @@ def test_mixed_precision(policy):
     assert {w.dtype.name for w in model.path()(0.5)} == {"float32"}
 
 
+def test_the_loss_of_networks_in_half_precision_is_scaled(tmp_path):
+    x, y = classification_data((5,))
+
+    def build():
+        return keras.Sequential([keras.Input((5,)), keras.layers.Dense(3, dtype="mixed_float16")])
+
+    model = mc.CurveModel(build(), build())
+    model.compile(keras.optimizers.SGD(0.5), lambda _, outputs: 1e-6 * keras.ops.mean(outputs))
+    before = model.path()(0.5)
+    model.fit(x, y, verbose=0)  # gradients of 1e-6 / 32 / 3 are zero in float16
+    assert any(np.any(w != v) for w, v in zip(model.path()(0.5), before, strict=True))
+    model.compile("sgd", LOSS)
+    model.fit(x, y, verbose=0)
+    model.save(tmp_path / "curve.keras")
+    optimizer = keras.saving.load_model(tmp_path / "curve.keras").optimizer
+    assert isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+    assert isinstance(optimizer.inner_optimizer, keras.optimizers.SGD)
+    model.compile("sgd", LOSS, auto_scale_loss=False)
+    assert isinstance(model.optimizer, keras.optimizers.SGD)
+
+
 def test_compiled_by_xla(dense_pair):
     model = mc.CurveModel(*dense_pair[:2])
     model.compile("sgd", LOSS, jit_compile=True)
