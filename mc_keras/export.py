@@ -51,10 +51,16 @@ def export_points(
             f"Positions must differ in the first three decimals, received {positions}."
         )
     for t, target in zip(positions, folders, strict=True):
-        model = path.model(t, batch_norm_data if 0 < t < 1 else None)
+        model = _in_inference(path.model(t, batch_norm_data if 0 < t < 1 else None))
         with atomic_folder(target) as temporary:
             model.export(os.fspath(temporary), verbose=False)
     return folders
+
+
+def _in_inference(model: keras.Model) -> keras.Model:
+    """The model, whose augmentation layers would otherwise work in what is exported."""
+    inputs = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
+    return keras.Model(inputs, model(inputs, training=False), name=model.name)
 
 
 def position_name(t: float) -> str:
@@ -123,6 +129,8 @@ class _PathModule(tf.Module):
     def __init__(self, path: Path):
         super().__init__()
         self._space = WeightSpace(clone(path.space.model))
+        # Tracked for what the graph needs besides variables, such as the tables of look-ups.
+        self.template = self._space.model
         self._path = path
         store = ArrayStore()
         path.describe(store)

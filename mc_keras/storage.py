@@ -56,6 +56,19 @@ def atomic_write(file: PathLike) -> Iterator[pathlib.Path]:
             temporary.unlink(missing_ok=True)
 
 
+def check_writable(file: PathLike) -> None:
+    """Check that a file can be written, before the work whose result it is to hold.
+
+    Raises:
+        OSError: If it is a folder, or the folder that it is in cannot be made or written to.
+    """
+    file = pathlib.Path(file)
+    with explained(file):
+        if file.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        _temporary_beside(file).unlink()
+
+
 @contextlib.contextmanager
 def atomic_folder(folder: PathLike) -> Iterator[pathlib.Path]:
     """Give a temporary folder beside `folder`; move it to `folder` when the block ends well.
@@ -169,6 +182,8 @@ def read_archive(file: PathLike, kind: str) -> tuple[dict[str, Any], dict[str, n
         ValueError: If the file is truncated, altered or something else.
     """
     file = pathlib.Path(file)
+    if file.is_dir():
+        raise ValueError(f"{file} is a folder, and no {kind}; choose a file name.")
     if not file.is_file():
         raise FileNotFoundError(errno.ENOENT, f"There is no {kind} {file}; check the name.")
     with open(file, "rb") as handle:

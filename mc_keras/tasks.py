@@ -14,10 +14,10 @@ def infer_loss(model: keras.Model, y: np.ndarray) -> keras.losses.Loss:
 
     Whole numbers, one for each example (or place, where the outputs are vectors at places), give
     sparse categorical cross-entropy, and binary cross-entropy where there is one output and they
-    are 0 and 1. Targets of the shape of the outputs give categorical cross-entropy where rows sum
-    to one, and binary cross-entropy where they are 0 and 1 otherwise (several labels for each
-    example). Everything else gives mean squared error: -1 and 1 too, and fractions, whatever the
-    model ends in. Cross-entropies take logits unless it ends in softmax or sigmoid.
+    are 0 and 1. Targets of the shape of the outputs give categorical cross-entropy where rows are
+    probabilities, and binary cross-entropy where they are 0 and 1 otherwise (several labels for
+    each example). Everything else gives mean squared error: -1 and 1 too, and fractions, whatever
+    the model ends in. Cross-entropies take logits unless it ends in softmax or sigmoid.
 
     Args:
         model: A built Keras model of one output.
@@ -76,7 +76,7 @@ def _usual_loss(model: keras.Model, y: np.ndarray) -> keras.losses.Loss | None:
         return None
     if not _fits(targets, model.output_shape[1:]):
         return None
-    if np.allclose(y.sum(-1), 1, atol=1e-3):
+    if (y >= 0).all() and np.allclose(y.sum(-1), 1, atol=1e-3):
         return keras.losses.CategoricalCrossentropy(from_logits=logits)
     return _loss_of_numbers(y, logits=logits)
 

@@ -7,6 +7,7 @@ not trained).
 """
 
 import contextlib
+import hashlib
 import json
 import types
 from collections.abc import Callable, Iterator, Sequence
@@ -52,7 +53,11 @@ class WeightSpace:
             raise TypeError(
                 f"Expected a Keras model, received {type(model).__name__}: {model!r:.80}."
             )
-        if not model.built or any(not layer.built for layer in _layers_inside(model)):
+        if not model.built or any(
+            # Keras never says of the look-up table inside a TextVectorization that it is built.
+            not layer.built and not isinstance(layer, _LOOKUPS)
+            for layer in _layers_inside(model)
+        ):
             raise ValueError(
                 f"The model '{model.name}' has unbuilt weights: give it an input shape (an Input "
                 "layer, or model.build(input_shape)) or call it once on data before connecting it."
@@ -190,12 +195,7 @@ def clone(model: keras.Model) -> Any:
         TypeError: If `model` is not a Sequential or Functional model, or a layer of it cannot be
             made from its configuration.
     """
-    if not isinstance(model, keras.Sequential | keras.Function):
-        raise TypeError(
-            f"'{model.name}' ({type(model).__name__}) is neither a Sequential nor a Functional "
-            "model, so it cannot be rebuilt as a path needs it: wrap it as "
-            "keras.Model(inputs, model(inputs)) with a keras.Input."
-        )
+    _check_has_graph(model)
     for layer in _layers_inside(model):
         if isinstance(layer, _LOOKUPS) and layer.get_config()["vocabulary"] is None:
             raise TypeError(
@@ -221,6 +221,15 @@ def clone(model: keras.Model) -> Any:
         )
     _hand_over_functions(model, copy)
     return copy
+
+
+def _check_has_graph(model: keras.Model) -> None:
+    if not isinstance(model, keras.Sequential | keras.Function):
+        raise TypeError(
+            f"'{model.name}' ({type(model).__name__}) is neither a Sequential nor a Functional "
+            "model, so it cannot be rebuilt as a path needs it: wrap it as "
+            "keras.Model(inputs, model(inputs)) with a keras.Input."
+        )
 
 
 def _weight_shapes(model: keras.Model) -> list[list[tuple[int, ...]]]:
@@ -307,9 +316,11 @@ def check_same_architecture(start: keras.Model, end: keras.Model) -> None:
     Names, initializers, regularizers, seeds and the trainable flag may differ.
 
     Raises:
-        TypeError: If a layer has no configuration.
+        TypeError: If one is neither Sequential nor Functional, or a layer has no configuration.
         ValueError: Naming the first difference.
     """
+    for model in (start, end):
+        _check_has_graph(model)
     a, b = WeightSpace(start), WeightSpace(end)
     advice = "a path connects two models of one architecture; build both with the same code"
     if len(a.variables) != len(b.variables):
@@ -366,9 +377,14 @@ _NOT_STRUCTURE = {
 
 
 def describe_network(model: keras.Model) -> dict[str, str]:
-    """Name and fingerprint of a network, of its state as well as its weights; JSON-able."""
+    """Name and fingerprints of a network: of weights and state, and of its graph; JSON-able."""
     space = WeightSpace(model)
-    return {"name": model.name, "sha256": fingerprint([*space.read(), *space.read_state()])}
+    graph = json.dumps(structure(model), sort_keys=True, default=str).encode()
+    return {
+        "name": model.name,
+        "sha256": fingerprint([*space.read(), *space.read_state()]),
+        "architecture": hashlib.sha256(graph).hexdigest(),
+    }
 
 
 def structure(model: keras.Model) -> list[tuple[str, Any]]:

@@ -146,9 +146,9 @@ class Workspace:
 
 
 def _unnamed(key: str, value: Any) -> Any:
-    """Of a network its digest: Keras numbers the names of those that are built again."""
+    """Of a network its digests: Keras numbers the names of those that are built again."""
     is_network = key in ("start", "end") and isinstance(value, Mapping)
-    return value.get("sha256") if is_network else value
+    return (value.get("sha256"), value.get("architecture")) if is_network else value
 
 
 def _resumed(checkpoint: pathlib.Path, work: Callable[[pathlib.Path], Any]) -> Any:

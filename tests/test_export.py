@@ -103,3 +103,49 @@ def test_bad_arguments(dense_pair, tmp_path):
     with pytest.raises(OSError, match="Cannot write"):
         mc.export_points(path, tmp_path / "file", [0.5])
     assert os.listdir(tmp_path) == ["file"]
+
+
+def test_augmentation_is_left_out_of_what_is_served(tmp_path):
+    layers = keras.layers
+
+    def sequential():
+        augmented = layers.RandomFlip(), layers.RandomRotation(0.5), layers.GaussianNoise(1.0)
+        head = layers.Flatten(), layers.Dense(3)
+        return keras.Sequential([keras.Input((4, 4, 1)), *augmented, *head])
+
+    def functional():
+        inside = sequential()
+        inputs = keras.Input((4, 4, 1), name="pixels")
+        return keras.Model(inputs, inside(layers.RandomTranslation(0.4, 0.4)(inputs)))
+
+    for build in (sequential, functional):
+        a, b, x = pair(build)
+        path = mc.connect(a, b)
+        (folder,) = mc.export_points(path, tmp_path / build.__name__, [0.4])
+        served = tf.saved_model.load(folder)
+        np.testing.assert_allclose(
+            served.serve(x), path.model(0.4).predict(x, verbose=0), atol=1e-5
+        )
+
+
+def test_networks_that_read_words(tmp_path):
+    words = ["a", "few", "short", "words"]
+
+    def build():
+        vectorize = keras.layers.TextVectorization(output_sequence_length=5, vocabulary=words)
+        layers = keras.layers.Embedding(6, 4), keras.layers.Flatten(), keras.layers.Dense(7, "relu")
+        head = keras.layers.Dense(2)
+        return keras.Sequential([keras.Input((1,), dtype="string"), vectorize, *layers, head])
+
+    a, b = build(), build()
+    rng = np.random.default_rng(0)
+    x = np.array([[" ".join(rng.choice([*words, "other"], 4))] for _ in range(40)])
+    y = np.array(["a" in row[0] for row in x]).astype(int)
+    assert mc.evaluate_path(mc.connect(a, b), {"test": (x, y)}, 3)["test_loss"].shape == (3,)
+    for method in ("linear+wa", "best", "ot+repair", mc.connectors.CurveFitting(epochs=1)):
+        path = mc.connect(a, b, method, (x, y))
+        expected = path.model(0.3).predict(tf.constant(x), verbose=0)
+        folder = mc.export_path(path, tmp_path / path.method)
+        served = tf.saved_model.load(folder)
+        outputs = served.serve(tf.constant(x), tf.constant(0.3))
+        np.testing.assert_allclose(outputs, expected, atol=1e-5)

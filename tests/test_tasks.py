@@ -79,6 +79,7 @@ def test_probabilities_are_recognised(name):
         (1, BINARY, losses.BinaryCrossentropy, "BinaryAccuracy"),
         (1, BINARY * 0.3, losses.MeanSquaredError, "NoneType"),
         (2, np.ones((3, 2)) * 0.9, losses.MeanSquaredError, "NoneType"),
+        (2, np.array([[2, -1], [-3, 4]]), losses.MeanSquaredError, "NoneType"),
         (2, np.array([[1, 1], [0, 1], [0, 0]]), losses.BinaryCrossentropy, "BinaryAccuracy"),
         (3, LABELS * 1.0, losses.SparseCategoricalCrossentropy, "SparseCategoricalAccuracy"),
         (1, BINARY * 1.0, losses.BinaryCrossentropy, "BinaryAccuracy"),

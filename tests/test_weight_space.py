@@ -216,6 +216,8 @@ def test_subclassed_models_are_refused_with_the_way_out():
     model(np.ones((1, 3)))
     with pytest.raises(TypeError, match=r"wrap it as keras.Model\(inputs, model\(inputs\)\)"):
         clone(model)
+    with pytest.raises(TypeError, match=r"wrap it as keras.Model\(inputs, model\(inputs\)\)"):
+        check_same_architecture(model, model)
 
 
 def test_operations_are_part_of_the_structure():

@@ -1,5 +1,6 @@
 """Paths and evaluations that are kept in a folder."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -67,3 +68,22 @@ def test_a_method_can_be_forgotten(workspace, tmp_path):
     assert workspace.checkpoint("y").exists()
     workspace.forget("y")
     assert not any(tmp_path.iterdir())
+
+
+def test_a_path_of_another_architecture_with_the_same_weights_is_made_again(workspace, tmp_path):
+    path = workspace.path("x", Linear())
+    report = workspace.measure("x", path, 3)
+
+    def with_tanh(model):
+        config = model.get_config()
+        config["layers"][1]["config"]["activation"] = "tanh"
+        other = type(model).from_config(config)
+        other.set_weights(model.get_weights())
+        return other
+
+    start, end = map(with_tanh, (path.model(0), path.model(1)))
+    other = Workspace(tmp_path, start, end, workspace._splits, seed=3)
+    assert not other.made_by(Linear(), path.provenance)
+    again = other.path("x", Linear())
+    assert again.model(0).layers[0].activation is keras.activations.tanh
+    assert np.all(other.measure("x", again, 3)["test_loss"] != report["test_loss"])

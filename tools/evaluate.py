@@ -54,8 +54,11 @@ _VERBOSE = flags.DEFINE_integer(
 def main(argv: Sequence[str]) -> None:
     del argv
     import mc_keras as mc
+    from mc_keras.storage import check_writable
 
     inputs.import_code(_CODE.value)
+    if _OUTPUT.value is not None:
+        check_writable(_OUTPUT.value)  # before the measuring, which may take long
     report = mc.evaluate_path(
         mc.load_path(_PATH.value),
         inputs.load_data(_DATA.value, _DATA_DIR.value),
@@ -67,9 +70,9 @@ def main(argv: Sequence[str]) -> None:
         checkpoint=_CHECKPOINT.value,
         verbose=_VERBOSE.value,
     )
+    print(report.table())
     if _OUTPUT.value is not None:
         report.save(_OUTPUT.value)
-    print(report.table())
 
 
 def run() -> None:

@@ -140,6 +140,11 @@ def load_data(name: str, data_dir: str | None) -> dict[str, tuple[Any, Any]]:
 
     if not os.path.exists(name):
         raise ValueError(f"There is no data file {name!r}; check the name.")
+    if not zipfile.is_zipfile(name):
+        raise ValueError(
+            f"{name!r} is not a whole .npz file: it was truncated, altered, or is another kind of "
+            f"file; write it by numpy.savez, with the arrays {', '.join(_ARRAYS)}."
+        )
     try:
         with np.load(name, allow_pickle=False) as arrays:
             x_train, y_train, x_test, y_test = (arrays[key] for key in _ARRAYS)

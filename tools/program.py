@@ -50,7 +50,7 @@ def run(main: Callable[[Sequence[str]], int | None], arguments: str = "") -> Non
             print(_help(module, arguments))
             sys.exit(0)
         try:
-            words = flags.FLAGS(argv)
+            words = flags.FLAGS([_at_home(word) for word in argv])
             if flags.FLAGS["verbosity"].using_default_value:
                 flags.FLAGS.verbosity = logging.ERROR
         except flags.Error as error:
@@ -76,6 +76,12 @@ def run(main: Callable[[Sequence[str]], int | None], arguments: str = "") -> Non
             sys.exit(130)
 
     app.run(guarded, flags_parser=parse)
+
+
+def _at_home(word: str) -> str:
+    """A flag whose value begins with `~`, which shells leave as it is after `=`."""
+    flag, equals, value = word.partition("=")
+    return flag + equals + os.path.expanduser(value)
 
 
 def _sentence(error: Exception | str) -> str:

@@ -13,6 +13,9 @@ _BORDERS: dict[str, tuple[Literal["constant", "reflect"], int]] = {
 }
 
 
+AUGMENTATIONS = ("none", *_BORDERS)
+
+
 class Batches(keras.utils.PyDataset):
     """Batches of one training split.
 
@@ -41,8 +44,8 @@ class Batches(keras.utils.PyDataset):
         seed: int = 0,
     ):
         super().__init__()
-        if augmentation not in ("none", *_BORDERS):
-            *names, last = ("none", *_BORDERS)
+        if augmentation not in AUGMENTATIONS:
+            *names, last = AUGMENTATIONS
             raise ValueError(
                 f"`augmentation` must be {', '.join(map(repr, names))} or {last!r}. "
                 f"Received: {augmentation!r}"
@@ -73,6 +76,8 @@ class Batches(keras.utils.PyDataset):
             # From 1: [seed, epoch, 0] would be the stream [seed, epoch] of the epoch's order.
             rng = np.random.default_rng([self._seed, self._epoch, index + 1])
             x = crop_flip(x, rng, *_BORDERS[self._augmentation])
+        if x.dtype.kind in "US":  # Keras takes tensors of texts, and no arrays
+            x = keras.ops.convert_to_tensor(x, "string")
         return x, self._y[rows]
 
 

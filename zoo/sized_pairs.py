@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import keras
 
+from mc_keras.locks import LOCK, locked
 from mc_keras.zoo.population_training import train_population
 from mc_keras.zoo.populations import read_header, read_population
 from mc_keras.zoo.recipes import Recipe, get_recipe
@@ -57,9 +58,10 @@ def train_pairs(
 ) -> Pairs:
     """Train pairs of networks of a recipe, from seeds that follow each other.
 
-    They are trained at once, and kept in `directory/<recipe>/<first>-<last>.networks`. Networks
-    that are in some file there are not trained again; what was interrupted goes on after its last
-    whole epoch.
+    They are trained at once, and kept in
+    `directory/<recipe>/<first>-<last>_<epochs>-epochs.networks`. Networks that are in some file
+    there are not trained again; what was interrupted goes on after its last whole epoch. Of several
+    processes one trains, and the others wait for it.
 
     Args:
         recipe: Of a fully connected network.
@@ -74,15 +76,16 @@ def train_pairs(
 
     Raises:
         ValueError: If a file holds other networks or is damaged, or the training diverged.
-        OSError: If a file cannot be written, or another process is training it.
+        OSError: If a file cannot be written.
     """
     seeds = range(first_seed, first_seed + 2 * num_pairs)
     folder = pathlib.Path(directory) / recipe.name
-    kept = _networks(recipe, folder, seeds)
-    for missing in _runs_of([seed for seed in seeds if seed not in kept]):
-        file = folder / f"{missing[0]}-{missing[-1]}.networks"
-        train_population(recipe, missing, file, data_dir=data_dir, verbose=verbose)
-        kept |= zip(missing, read_population(file).networks, strict=True)
+    with locked(folder / LOCK, f"trains networks in {folder}"):
+        kept = _networks(recipe, folder, seeds)
+        for missing in _runs_of([seed for seed in seeds if seed not in kept]):
+            name = f"{missing[0]}-{missing[-1]}_{recipe.epochs}-epochs.networks"
+            train_population(recipe, missing, folder / name, data_dir=data_dir, verbose=verbose)
+            kept |= zip(missing, read_population(folder / name).networks, strict=True)
     return _pairs(kept, seeds)
 
 

@@ -100,13 +100,7 @@ def _train(
     run = {"recipe": recipe.describe(), "seed": seed}
     run = json.loads(json.dumps(run))  # as it will be read back: lists, not tuples
     if (folder / CARD_FILE).exists():
-        card = json.loads((folder / CARD_FILE).read_text(encoding="utf-8"))
-        if any(card.get(key) != value for key, value in run.items()):
-            raise ValueError(
-                f"{folder} holds a finished run of another recipe, seed or number of epochs; "
-                "choose another directory."
-            )
-        return card
+        return _finished(folder, run)
     data = datasets.load_data(recipe.dataset, data_dir)
     policy = kept_dtype_policy(folder / CHECKPOINT_FILE)
     if policy is None:
@@ -137,6 +131,33 @@ def _train(
     }
     storage.write_json(folder / CARD_FILE, card)
     (folder / CHECKPOINT_FILE).unlink()
+    return card
+
+
+def _finished(folder: pathlib.Path, run: dict[str, Any]) -> dict[str, Any]:
+    """The card of a run that is done.
+
+    Raises:
+        ValueError: If it is of another run, damaged, or its weights are gone.
+    """
+    try:
+        card = json.loads((folder / CARD_FILE).read_text(encoding="utf-8"))
+        others = [key for key, value in run.items() if card[key] != value]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{folder / CARD_FILE} is not the card of a run: it was truncated or altered; delete "
+            "it to train again, or choose another directory."
+        ) from error
+    if others:
+        raise ValueError(
+            f"{folder} holds a finished run of another recipe, seed or number of epochs; "
+            "choose another directory."
+        )
+    if not (folder / WEIGHTS_FILE).is_file():
+        raise ValueError(
+            f"{folder} holds the card of a finished run, but not its {WEIGHTS_FILE}: delete "
+            f"{CARD_FILE} to train again, or choose another directory."
+        )
     return card
 
 

@@ -34,7 +34,8 @@ class Stepwise:
             the breakpoints, and straight between them.
         target: What the heads are fitted to: their outputs in the `"start"`, in the `"end"`, or the
             `"blend"` of both along the last leg.
-        num_breakpoints: Points of a leg at which is solved, both ends included.
+        num_breakpoints: Number of points of a leg at which the weights are solved for, both ends
+            included.
         ridge: See `NormalEquations`.
         pseudo_inverse: Solve without a prior, by the pseudo-inverse; each leg then begins with a
             segment that leads to the first solution.
@@ -335,9 +336,14 @@ class _Walk:
                     found |= {v: np.array(network.point[v]) for v in self._own(number)}
                     bar.add(1)
                 if number != max(step.consumers):
-                    network.run(number, measure=True)
+                    network.run(number)
             points.append(found)
-        return points, [np.array(array) for array in network.state]
+        # Of the layers before, which are the end's, the statistics stay the end's own.
+        before = self.front.measured
+        return points, [
+            self.state[number] if number in before else np.array(array)
+            for number, array in enumerate(network.state)
+        ]
 
     def _is_over(self, k: int, time: float) -> bool:
         """Whether what reads has the weights of the end by then, and need not be solved for."""

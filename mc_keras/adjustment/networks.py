@@ -55,6 +55,8 @@ class Network:
         self.values = dict(values)
         self.limit = limit
         self.waiting: list[Call] = []
+        # Numbers of the state variables that were measured on the way.
+        self.measured: set[int] = set()
         # Activations of blocks, by slot, that come from elsewhere.
         self.given: dict[int, Callable[[slice], NDArray]] = {}
 
@@ -64,8 +66,14 @@ class Network:
         return len(next(iter(self.values.values())))
 
     def at(self, point: Sequence[Any], state: Sequence[Any]) -> "Network":
-        """A network run as far as this one, with other weights for the calls to come."""
+        """A network run as far as this one, with other weights for the calls to come.
+
+        What this one has measured holds for the calls before, which may not be made yet.
+        """
         other = Network(self.program, self.space, point, state, self.values, self.limit)
+        other.measured = set(self.measured)
+        for number in self.measured:
+            other.state[number] = self.state[number]
         other.waiting, other.given = list(self.waiting), dict(self.given)
         return other
 
@@ -75,17 +83,18 @@ class Network:
             array, dtype=self.space.variables[variable].dtype
         )
 
-    def run(self, position: int, *, measure: bool = False) -> None:
+    def run(self, position: int) -> None:
         """Pass a call; its weights must not change after this.
+
+        Batch-norm layers first measure their statistics, over all examples, but for those that are
+        frozen, or called more than once: these keep what they have.
 
         Args:
             position: Number of the call.
-            measure: Whether batch-norm layers first measure their statistics, over all examples;
-                those that are called more than once keep what they have.
         """
         call = self.program.calls[position]
-        measure = measure and position not in self.program.shared
-        if measure and isinstance(call.op, keras.layers.BatchNormalization) and call.op.trainable:
+        is_batch_norm = isinstance(call.op, keras.layers.BatchNormalization) and call.op.trainable
+        if is_batch_norm and position not in self.program.shared:
             self.settle(position)
             self._measure(call)
         self.waiting.append(call)
@@ -113,7 +122,7 @@ class Network:
                 needed = (needed - set(call.outputs)) | (set(call.inputs) - known)
         values = {n: array[part] for n, array in self.values.items()}
         values |= {n: block(part) for n, block in self.given.items()}
-        if (input_slot := self.program.input) in values:
+        if (input_slot := self.program.input) in values and self.program.dtype != "string":
             # As Keras casts inputs: bytes would wrap around in the first operation.
             values[input_slot] = values[input_slot].astype(self.program.dtype, copy=False)
         for call in reversed(calls):
@@ -198,7 +207,9 @@ class Network:
             (call.op.moving_mean, mean),
             (call.op.moving_variance, squares / count),
         ):
-            self.state[index[id(variable)]] = keras.ops.convert_to_tensor(value, variable.dtype)
+            number = index[id(variable)]
+            self.state[number] = keras.ops.convert_to_tensor(value, variable.dtype)
+            self.measured.add(number)
 
 
 def blocks(size: int) -> Iterator[slice]:

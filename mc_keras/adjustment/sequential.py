@@ -96,9 +96,9 @@ def solve_along(
     for first in range(0, len(positions), at_once):
         ts = positions[first : first + at_once]
         shares = [_shares(t, count, stagger) for t in ts]
-        a = Network(program, space, base(0.0), base.state(0.0), {program.input: x})
+        a = Network(program, space, base(0.0), _state(program, base, 0.0, x), {program.input: x})
         a.limit = BYTES // (2 + len(ts))
-        b = a.at(base(1.0), base.state(1.0))
+        b = a.at(base(1.0), _state(program, base, 1.0, x))
         between = [
             a.at(_mixed(base, owners, share), _state(program, base, t, x))
             for t, share in zip(ts, shares, strict=True)
@@ -134,7 +134,7 @@ def solve_along(
             elif same and same_weights(call, everyone):
                 common |= set(call.outputs)
             for network in everyone:
-                network.run(position, measure=any(network is n for n in between))
+                network.run(position)
         points += [[np.array(array) for array in network.point] for network in between]
     if solver.fits:
         warn_of_few_rows(layers, len(x))

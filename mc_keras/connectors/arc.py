@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from mc_keras.connectors.base import Connector, Job
+from mc_keras.connectors.options import one_of
 from mc_keras.paths import AffinePath, Coefficients, Line, QuarterArc
 from mc_keras.units.rows import rows_of
 from mc_keras.weight_space import WeightSpace
@@ -43,13 +44,8 @@ class Arc(Connector):
         mean: Literal["units", "none"] = "units",
         rows: Literal["auto", "incoming"] = "auto",
     ):
-        if mean not in ("units", "none") or rows not in ("auto", "incoming"):
-            raise ValueError(
-                "Arc takes mean='units' or 'none' and rows='auto' or 'incoming', received "
-                f"mean={mean!r}, rows={rows!r}."
-            )
-        self.mean = mean
-        self.rows = rows
+        self.mean = one_of(self, "mean", mean, ("units", "none"))
+        self.rows = one_of(self, "rows", rows, ("auto", "incoming"))
 
     def connect(
         self,

@@ -49,6 +49,7 @@ _NAMES: dict[str, Callable[[], Connector]] = {
     "ot+bfly": lambda: Butterfly(OptimalTransport()),
     "linear+wa": WeightAdjustment,
     "arc+wa": lambda: WeightAdjustment(Arc()),
+    # Of units that are lined up 5 breakpoints are as good as 9.
     "ot+wa": lambda: WeightAdjustment(OptimalTransport(), num_breakpoints=5),
     "best": Best,
     "polychain": lambda: CurveFitting(curve=PolygonalChain(num_control_points=3)),

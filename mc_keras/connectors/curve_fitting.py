@@ -7,11 +7,12 @@ import numpy as np
 
 from mc_keras.checkpoint import Checkpoint
 from mc_keras.connectors.base import Connector, Job
+from mc_keras.connectors.options import not_negative, one_of, positive, whole
 from mc_keras.models import CurveModel, GaripovSchedule
 from mc_keras.paths import AffinePath, Bezier, Coefficients
 from mc_keras.tasks import infer_accuracy, infer_loss
 from mc_keras.weight_space import WeightSpace
-from mc_keras.zoo.batches import Batches
+from mc_keras.zoo.batches import AUGMENTATIONS, Batches
 
 
 class CurveFitting(Connector):
@@ -57,24 +58,14 @@ class CurveFitting(Connector):
             "none", "crop_flip", "mirror_crop_flip", "small_mirror_crop_flip"
         ] = "none",
     ):
-        if epochs < 1 or batch_size < 1 or learning_rate <= 0:
-            raise ValueError(
-                "CurveFitting needs at least one epoch, one example in a batch and a positive "
-                f"learning rate, received epochs={epochs}, batch_size={batch_size}, "
-                f"learning_rate={learning_rate}."
-            )
-        if optimizer not in _OPTIMIZERS:
-            raise ValueError(
-                f"CurveFitting takes optimizer='adam' or 'sgd', not optimizer={optimizer!r}."
-            )
         self.curve = curve if curve is not None else Bezier(num_control_points=3)
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.num_strata = num_strata
-        self.optimizer = optimizer
-        self.augmentation = augmentation
+        self.epochs = whole(self, "epochs", epochs)
+        self.batch_size = whole(self, "batch_size", batch_size)
+        self.learning_rate = positive(self, "learning_rate", learning_rate)
+        self.weight_decay = not_negative(self, "weight_decay", weight_decay)
+        self.num_strata = whole(self, "num_strata", num_strata)
+        self.optimizer = one_of(self, "optimizer", optimizer, _OPTIMIZERS)
+        self.augmentation = one_of(self, "augmentation", augmentation, AUGMENTATIONS)
 
     @property
     def name(self) -> str:  # type: ignore[override]

@@ -22,7 +22,7 @@ class FeatureInterpolation(SolvedAtKnots):
         stagger: How far the layers go one after the other: 0, all at once, which is best for most
             networks; 1, each when the one before it is done, which is better for narrow networks of
             few layers, and takes more knots. With a straight base only.
-        num_knots: Positions at which is solved, both ends included.
+        num_knots: Number of positions at which the weights are solved for, both ends included.
         ridge: Strength of the pull towards the weights of the base, relative to the mean squared
             feature.
         num_positions: Most output positions of a convolution that are used of each example, drawn
@@ -54,12 +54,12 @@ class FeatureInterpolation(SolvedAtKnots):
         num_examples: int | None = None,
     ):
         super().__init__(base, num_knots, num_positions, num_examples)
-        if not 0 <= stagger <= 1 or (stagger and not isinstance(self.base, Linear)):
+        self.stagger = not_negative(self, "stagger", stagger)
+        if stagger > 1 or (stagger and not isinstance(self.base, Linear)):
             raise ValueError(
                 "FeatureInterpolation takes a stagger from 0 to 1, and along Linear() only where "
                 f"it is not 0, received stagger={stagger} along {type(self.base).__name__}."
             )
-        self.stagger = stagger
         self.ridge = not_negative(self, "ridge", ridge)
 
     def solver(self) -> Solver:

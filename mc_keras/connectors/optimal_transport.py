@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from mc_keras.connectors.base import Connector, Job
 from mc_keras.connectors.linear import Linear
-from mc_keras.connectors.options import whole
+from mc_keras.connectors.options import one_of, whole
 from mc_keras.connectors.path_loss import PathLoss
 from mc_keras.connectors.permutation_stage import SlotEditor
 from mc_keras.connectors.reordering import MOST_TRIES, Reordering
@@ -73,23 +73,6 @@ class OptimalTransport(Connector):
         num_examples: int = 2000,
         on_unknown: Literal["error", "end"] = "error",
     ):
-        if end not in ("exact", "permuted"):
-            raise ValueError(f"OptimalTransport takes end='exact' or 'permuted', not end={end!r}.")
-        if match not in (*MATCHES, "incoming"):
-            raise ValueError(
-                "OptimalTransport takes match='weights', 'incoming', 'activations' or 'both', not "
-                f"match={match!r}."
-            )
-        if stage not in ("auto", "swaps", "one_slot", "half_free"):
-            raise ValueError(
-                "OptimalTransport takes stage='auto', 'swaps', 'one_slot' or 'half_free', not "
-                f"stage={stage!r}."
-            )
-        if on_unknown not in ("error", "end"):
-            raise ValueError(
-                "OptimalTransport takes on_unknown='error' or 'end', not "
-                f"on_unknown={on_unknown!r}."
-            )
         along = Linear() if along is None else along
         if not isinstance(along, Connector):
             raise TypeError(
@@ -102,13 +85,13 @@ class OptimalTransport(Connector):
                 f"along={type(along).__name__}(...), which stops at a reordering of it: leave out "
                 "its end='permuted'."
             )
-        self.end = end
+        self.end = one_of(self, "end", end, ("exact", "permuted"))
         self.along = along
-        self.match = match
-        self.stage = stage
+        self.match = one_of(self, "match", match, ("incoming", *MATCHES))
+        self.stage = one_of(self, "stage", stage, ("auto", "swaps", "one_slot", "half_free"))
         self.simultaneous_swaps = whole(self, "simultaneous_swaps", simultaneous_swaps)
         self.num_examples = whole(self, "num_examples", num_examples)
-        self.on_unknown = on_unknown
+        self.on_unknown = one_of(self, "on_unknown", on_unknown, ("error", "end"))
 
     @property
     def name(self) -> str:  # type: ignore[override]

@@ -1,9 +1,26 @@
-"""Checks of the numbers that methods take as options."""
+"""Checks of what methods take as options."""
 
 import math
 import numbers
 import operator
+from collections.abc import Callable, Iterable
 from typing import Any
+
+
+def one_of(connector: Any, name: str, value: Any, choices: Iterable[str]) -> Any:
+    """An option that is one of a few words.
+
+    Raises:
+        ValueError: If it is none of them.
+    """
+    choices = tuple(choices)
+    if value not in choices:
+        *most, last = map(repr, choices)
+        raise ValueError(
+            f"{type(connector).__name__} takes {', '.join(most)} or {last} for {name}, received "
+            f"{name}={value!r}."
+        )
+    return value
 
 
 def whole(connector: Any, name: str, value: Any, least: int = 1) -> int:
@@ -30,9 +47,24 @@ def not_negative(connector: Any, name: str, value: Any) -> float:
     Raises:
         ValueError: If it is not a finite number of 0 or more.
     """
-    if not (isinstance(value, numbers.Real) and 0 <= float(value) < math.inf):
+    return _number(connector, name, value, "of 0 or more", lambda number: number >= 0)
+
+
+def positive(connector: Any, name: str, value: Any) -> float:
+    """An option that is a size.
+
+    Raises:
+        ValueError: If it is not a finite number above 0.
+    """
+    return _number(connector, name, value, "above 0", lambda number: number > 0)
+
+
+def _number(
+    connector: Any, name: str, value: Any, which: str, holds: Callable[[float], bool]
+) -> float:
+    if not (isinstance(value, numbers.Real) and math.isfinite(value) and holds(float(value))):
         raise ValueError(
-            f"{type(connector).__name__} needs a finite number of 0 or more for {name}, received "
+            f"{type(connector).__name__} needs a finite number {which} for {name}, received "
             f"{name}={value!r}."
         )
     return float(value)

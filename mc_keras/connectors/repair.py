@@ -15,7 +15,7 @@ class Repair(SolvedAtKnots):
 
     Args:
         base: `Linear()` or `Arc()`, what is rescaled.
-        num_knots: Positions at which is rescaled, both ends included.
+        num_knots: Number of positions at which units are rescaled, both ends included.
         num_positions: See `FeatureInterpolation`.
         num_examples: See `FeatureInterpolation`.
 

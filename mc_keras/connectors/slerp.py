@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from mc_keras.connectors.base import Connector, Job
+from mc_keras.connectors.options import one_of
 from mc_keras.paths import AffinePath, Coefficients, GreatCircle, Line
 from mc_keras.units.rows import along, dot, norms, rows_of
 from mc_keras.weight_space import WeightSpace
@@ -21,6 +22,9 @@ class Slerp(Connector):
     Args:
         rows: `"auto"` or `"incoming"`, see `Arc`.
 
+    Raises:
+        ValueError: If an option is unknown.
+
     Reference:
         Shoemake, Animating rotation with quaternion curves, 1985.
     """
@@ -28,7 +32,7 @@ class Slerp(Connector):
     name = "slerp"
 
     def __init__(self, *, rows: str = "auto"):
-        self.rows = rows
+        self.rows = one_of(self, "rows", rows, ("auto", "incoming"))
 
     def connect(
         self,

@@ -9,30 +9,33 @@ from mc_keras.connectors.layer_by_layer import LayerByLayer
 from mc_keras.connectors.learned import LearnedConnection
 from mc_keras.connectors.linear import Linear
 from mc_keras.connectors.optimal_transport import OptimalTransport
-from mc_keras.connectors.options import whole
+from mc_keras.connectors.options import one_of, whole
 
 
 class WeightAdjustment(LayerByLayer):
     """Layer by layer from the input on, each next layer refitted by least squares on the way.
 
     While one layer goes from the start's weights to the end's, the layer after it is solved for at
-    some breakpoints, so that it is given what it was given in the start; between breakpoints the
-    path is straight. With one hidden layer this is one leg: the hidden units move, the output
-    layer follows. In networks with residual connections all layers that read the moving stream
-    follow; where several layers lead to the outputs, they go over to the end's in one leg. Works
-    for dense layers and convolutions in any Sequential or Functional model; layers of other kinds
-    move with the layer before them.
+    some breakpoints, so that its activation is given what it was given in the start; in the last
+    leg, by default, that goes over to what it is given in the end (see `target`). Between
+    breakpoints the path is straight. With one hidden layer this is one leg: the hidden units move,
+    the output layer follows. In networks with residual connections all layers that read the moving
+    stream follow; where several layers lead to the outputs, they go over to the end's in one leg.
+    Works for dense layers and convolutions in any Sequential or Functional model; layers of other
+    kinds move with the layer before them.
 
     Args:
         base: How units move: `Linear()`, `Arc()`, `OptimalTransport()` to reorder the end's units
-            first and last (any other options of it hold too), or, in networks with one hidden
-            layer, `LearnedConnection()`, whose path the hidden layer follows at the breakpoints.
-            On an arc, whatever its rows, go the incoming weights of the units that move; layers of
-            other kinds go along straight lines.
+            first and last (any other options of it hold too; the units of all layers are matched
+            at once, before the first leg, while the paper matches those of each layer in its own),
+            or, in networks with one hidden layer, `LearnedConnection()`, whose path the hidden
+            layer follows at the breakpoints. On an arc, whatever its rows, go the incoming weights
+            of the units that move; layers of other kinds go along straight lines.
         target: What the output layer is fitted to: the outputs of the `"start"`, as in the paper,
             of the `"end"`, or the `"blend"` of both, which goes from one to the other along the
             last leg and measured best.
-        num_breakpoints: Points of a leg at which is solved, both ends included.
+        num_breakpoints: Number of points of a leg at which the weights are solved for, both ends
+            included.
         ridge: Strength of the pull towards the weights that the layer had, relative to the mean
             squared feature. It holds the path at the start exactly, and keeps weights of dead and
             doubled units from growing.
@@ -66,11 +69,7 @@ class WeightAdjustment(LayerByLayer):
         num_examples: int | None = None,
     ):
         super().__init__(base, ridge, num_positions, num_examples)
-        if target not in ("start", "end", "blend"):
-            raise ValueError(
-                f"WeightAdjustment takes target='start', 'end' or 'blend', not target={target!r}."
-            )
-        self.target = target
+        self.target = one_of(self, "target", target, ("start", "end", "blend"))
         self.num_breakpoints = whole(self, "num_breakpoints", num_breakpoints, 2)  # the ends
         self.pseudo_inverse = pseudo_inverse
 

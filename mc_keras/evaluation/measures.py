@@ -215,7 +215,9 @@ def _by_name(name: str, what: str, model: keras.Model) -> Any:
         item = there.get(name)
     except ValueError as error:
         close = difflib.get_close_matches(name, dir(there), n=1, cutoff=0.5)
-        hint = f"Did you mean '{close[0]}'?" if close else f"See keras.{what}s for those there are."
+        hint = (
+            f"Did you mean '{close[0]}'?" if close else f"See {there.__name__} for those there are."
+        )
         raise ValueError(f"Keras has no {what} '{name}'. {hint}") from error
     # Left alone, the cross-entropies would take logits for probabilities, without an error.
     words = getattr(item, "__name__", type(item).__name__).split("_")

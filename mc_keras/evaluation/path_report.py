@@ -48,6 +48,13 @@ class PathReport(Report):
         return float(self.steps.sum())
 
     @property
+    def relative_length(self) -> float:
+        """Length over that of the straight line; 1 for a path that stays where it is."""
+        if self.chord:
+            return self.length / self.chord
+        return math.inf if self.length else 1.0
+
+    @property
     def travelled(self) -> np.ndarray:
         """Fraction of the length that lies before each position; `t` where the length is zero."""
         if not 0 < self.length < math.inf:

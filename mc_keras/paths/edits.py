@@ -209,7 +209,9 @@ class _Table:
             flat[where] = goal
         if s < 1:
             for where, goal in self._pieces(first, last):
-                flat[where] += np.float32(s) * (goal - flat[where])
+                # Half precision is computed in single.
+                s_there = np.result_type(flat.dtype, "float32").type(s)
+                flat[where] += s_there * (goal - flat[where])
 
     def tensor_at(
         self, array: NDArray, segment: Any, s: Any, as_tensor: Callable[[np.ndarray], Any]

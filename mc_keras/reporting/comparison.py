@@ -99,7 +99,7 @@ class Comparison:
         """The table: worst and mean values, barrier, length and seconds."""
         loss = self.quantity(self.judged_by[0])
         barriers = {m: report.barrier(self.judged_by[0]) for m, report in self.reports.items()}
-        ratios = {m: _ratio(report.length, report.chord) for m, report in self.reports.items()}
+        ratios = {m: report.relative_length for m, report in self.reports.items()}
         seconds = {method: self.seconds[method] for method in self.reports}
         return [
             *(self._measured(name, title) for name in self.names for title in ("worst", "mean")),
@@ -142,7 +142,3 @@ def _column(
 
 def _decimals(count: int) -> Callable[[Iterable[float]], list[str]]:
     return lambda values: [f"{value:.{count}f}" for value in values]
-
-
-def _ratio(length: float, chord: float) -> float:
-    return length / chord if chord else 1.0

@@ -104,7 +104,7 @@ def _row(result: Reproduction, row: str) -> dict[str, Any]:
                 "t": report.t.tolist(),
                 **{f"{s}_accuracy": (100 * report[f"{s}_accuracy"]).tolist() for s in SPLITS},
                 **{f"worst_{s}_loss": _finite(report.worst(f"{s}_loss")) for s in SPLITS},
-                "length_over_chord": _finite(report.length / report.chord) if report.chord else 1.0,
+                "length_over_chord": _finite(report.relative_length),
             }
             for pair, report in result.reports[row].items()
         },

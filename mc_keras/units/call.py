@@ -67,8 +67,13 @@ class Call:
 
     @property
     def inputs(self) -> list[UnitTensor]:
-        """All tensors among the arguments, constant ones too."""
-        return tensors_in((self.args, *self.kwargs.values()))
+        """All tensors among the arguments; constant arrays and lists of numbers too."""
+        found = []
+        for given in (*self.args, *self.kwargs.values()):
+            tensors = tensors_in(given)
+            # Keras takes a list of numbers wherever it takes an array.
+            found += tensors or ([UnitTensor(np.shape(given))] if np.ndim(given) else [])
+        return found
 
     @property
     def input(self) -> UnitTensor:

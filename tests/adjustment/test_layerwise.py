@@ -12,9 +12,11 @@ from mc_keras.adjustment.steps import steps_of
 from mc_keras.connectors import (
     Arc,
     Butterfly,
+    FeatureInterpolation,
     LearnedConnection,
     Linear,
     OptimalTransport,
+    Repair,
     WeightAdjustment,
 )
 from mc_keras.flows import RealNVP
@@ -250,7 +252,7 @@ def test_bad_input_is_named():
     a, b, x = pair(NETWORKS["dense"])
     with pytest.raises(TypeError, match="received Slerp"):
         WeightAdjustment(mc.connectors.Slerp())
-    with pytest.raises(ValueError, match="not target='middle'"):
+    with pytest.raises(ValueError, match="received target='middle'"):
         WeightAdjustment(target="middle")
     with pytest.raises(ValueError, match=r"received Arc\(rows='incoming'\)"):
         Butterfly(Arc(rows="incoming"))
@@ -261,3 +263,20 @@ def test_bad_input_is_named():
     c, d, x = pair(lambda: keras.Sequential(layers))
     with pytest.raises(ValueError, match="no Dense or convolution layer"):
         mc.connect(c, d, WeightAdjustment(), data_for(x))
+
+
+@pytest.mark.parametrize(
+    "connector",
+    [WeightAdjustment(num_breakpoints=3), Butterfly(), FeatureInterpolation(num_knots=3), Repair()],
+    ids=lambda connector: connector.name,
+)
+@pytest.mark.parametrize("name", ["convolutions", "residual"])
+def test_the_way_to_itself_is_short_though_batch_norm_has_other_statistics_than_the_data(
+    name, connector
+):
+    a, _, x = pair(NETWORKS[name])
+    x = 3 * x + 1
+    path = mc.connect(a, a, connector, data_for(x))
+    for t in (0.1, 0.3, 0.5, 0.9):
+        for found, start in zip(path(t), path(0.0), strict=True):
+            np.testing.assert_allclose(found, start, atol=1e-5)

@@ -75,6 +75,9 @@ _COUNTS = [
     (WeightAdjustment, "num_breakpoints", 2),
     (Butterfly, "num_positions", 1),
     (Butterfly, "num_examples", 1),
+    (CurveFitting, "epochs", 1),
+    (CurveFitting, "batch_size", 1),
+    (CurveFitting, "num_strata", 1),
 ]
 BAD_OPTIONS = [
     *(
@@ -87,10 +90,32 @@ BAD_OPTIONS = [
         for kind in (WeightAdjustment, Butterfly, FeatureInterpolation)
         for value in (-1e-4, float("nan"), float("inf"), "1e-4")
     ),
-    (OptimalTransport, {"end": "almost"}, "not end='almost'"),
-    (OptimalTransport, {"stage": "fast"}, "not stage='fast'"),
-    *((k, {"on_unknown": "skip"}, "not on_unknown='skip'") for k in (OptimalTransport, Best)),
-    (OptimalTransport, {"match": "outgoing"}, "not match='outgoing'"),
+    *(
+        (CurveFitting, {name: value}, f"finite number {which} for {name}, .*={value!r}")
+        for name, which, least in (
+            ("learning_rate", "above 0", 0.0),
+            ("weight_decay", "of 0 or more", -0.1),
+        )
+        for value in (least, float("nan"), "1e-4")
+    ),
+    *(
+        (kind, {name: "other"}, f"takes '.*' or '.*' for {name}, received {name}='other'")
+        for kind, name in (
+            (Arc, "mean"),
+            (Arc, "rows"),
+            (Slerp, "rows"),
+            (OptimalTransport, "end"),
+            (OptimalTransport, "stage"),
+            (OptimalTransport, "match"),
+            (OptimalTransport, "on_unknown"),
+            (Best, "on_unknown"),
+            (WeightAdjustment, "target"),
+            (CurveFitting, "optimizer"),
+            (CurveFitting, "augmentation"),
+        )
+    ),
+    (FeatureInterpolation, {"stagger": "a"}, "finite number of 0 or more for stagger"),
+    (FeatureInterpolation, {"stagger": 1.5}, "a stagger from 0 to 1"),
     (OptimalTransport, {"along": "arc"}, "a connector such as .* received along='arc'"),
     (OptimalTransport, {"along": OptimalTransport(end="permuted")}, "that reaches the end"),
     (

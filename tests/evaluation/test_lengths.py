@@ -75,4 +75,11 @@ def test_the_length_of_a_report(dense_pair):
     bent = mc.evaluate_path(mc.connect(start, end, "arc"), {"a": data}, 5, verbose=0)
     assert straight.length == pytest.approx(straight.chord, rel=1e-6)
     assert bent.chord == pytest.approx(straight.chord)
-    assert bent.length > 1.02 * bent.chord
+    assert bent.relative_length == bent.length / bent.chord > 1.02
+    stands = mc.evaluate_path(mc.connect(start, start, "linear"), {"a": data}, 3, verbose=0)
+    assert stands.relative_length == 1
+    points = [WeightSpace(model).read() for model in (start, end, start)]
+    space = WeightSpace(keras.models.clone_model(start))
+    path = AffinePath(space, points, mc.PolygonalChain(3), states=([], []))
+    loop = mc.evaluate_path(path, {"a": data}, 3, verbose=0)
+    assert loop.relative_length == math.inf

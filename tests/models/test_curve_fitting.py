@@ -54,10 +54,10 @@ def test_the_configuration_is_plain():
     }
 
 
-def test_bad_options_are_refused(dense_pair, batch_norm_pair):
-    with pytest.raises(ValueError, match="optimizer='adam' or 'sgd', not optimizer='rmsprop'"):
+def test_bad_options_are_refused(dense_pair):
+    with pytest.raises(
+        ValueError, match="takes 'adam' or 'sgd' for optimizer, received optimizer='rmsprop'"
+    ):
         CurveFitting(optimizer="rmsprop")
     with pytest.raises(ValueError, match="is for images, .* received examples of shape"):
         mc.connect(*dense_pair[:2], CurveFitting(augmentation="crop_flip"), dense_pair[2])
-    with pytest.raises(ValueError, match="must be 'none', 'crop_flip', 'mirror_crop_flip' or"):
-        mc.connect(*batch_norm_pair[:2], CurveFitting(augmentation="blur"), batch_norm_pair[2])

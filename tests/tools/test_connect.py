@@ -39,6 +39,8 @@ def place(tmp_path_factory, dense_pair):
     np.savez(folder / "flat.npz", **{**splits, "x_test": x[:50, :-1]})
     np.savez(folder / "labels.npz", **{**splits, "y_train": y + 1})
     np.savez(folder / "half.npz", x_train=x)
+    np.save(folder / "one.npy", x)
+    (folder / "one.npy").rename(folder / "one.npz")
     np.savez(folder / "names.npz", **{**splits, "y_train": np.array([*"ab", None], dtype=object)})
     (folder / "file").write_text("not a folder")
     return folder
@@ -211,6 +213,7 @@ BAD = {
     "widths": ({"end": "{place}/wide.keras"}, "architecture"),
     "no data file": ({"data": "nowhere.npz"}, "no data file 'nowhere.npz'"),
     "half data": ({"data": "{place}/half.npz"}, "x_train, y_train, x_test, y_test"),
+    "one array": ({"data": "{place}/one.npz"}, "is not a whole .npz file"),
     "names": ({"data": "{place}/names.npz"}, "holds Python objects"),
     "shape": ({"data": "{place}/flat.npz"}, "shape"),
     "labels": ({"data": "{place}/labels.npz"}, "labels"),

@@ -65,6 +65,14 @@ def test_errors_are_one_sentence_and_leave_no_file(place, path, flags, message):
 
 
 @pytest.mark.slow
+def test_what_cannot_be_written_is_told_before_the_measuring(place):
+    result = run(place, "arc.path", "data.npz", f"--output={place}")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "it is a folder; choose a file name" in result.stderr
+    result = run(place, "arc.path", "data.npz", f"--checkpoint={place}")
+    assert "is a folder, and no evaluation checkpoint" in result.stderr
+
+
 def test_a_checkpoint_of_another_path_is_refused(place):
     flags = [f"--checkpoint={place / 'checkpoint'}", "--num_points=3"]
     assert run(place, "arc.path", "data.npz", *flags).returncode == 0

@@ -1,5 +1,6 @@
 """The wrapper of every command: one sentence per error, exit codes, help."""
 
+import os
 import subprocess
 import sys
 
@@ -17,6 +18,7 @@ from absl import flags
 from mc_keras.tools import program
 
 SIZE = flags.DEFINE_integer("size", 2, "How many.", lower_bound=1)
+FILE = flags.DEFINE_string("file", "", "Where.")
 
 
 def main(argv):
@@ -30,6 +32,8 @@ def main(argv):
         raise RuntimeError("a fault of ours")
     if SIZE.value == 8:
         print(os.environ["TF_ENABLE_ONEDNN_OPTS"])
+    if SIZE.value == 9:
+        print(FILE.value)
     print("size", SIZE.value)
 
 
@@ -81,6 +85,12 @@ def test_tensorflow_computes_by_onednn_unless_the_user_says_otherwise(
     if wanted is not None:
         monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", wanted)
     assert count("--size=8").stdout.splitlines()[0] == found
+
+
+def test_paths_may_begin_at_home(count):
+    home = os.path.expanduser("~")
+    for given, expected in (("~/a b.c", f"{home}/a b.c"), ("a~/b", "a~/b"), ("x=~", "x=~")):
+        assert count("--size=9", f"--file={given}").stdout.split("\n")[0] == expected
 
 
 def test_an_interrupted_run_says_so(count):

@@ -525,6 +525,10 @@ MODELS = {
         lambda: vector(lambda x: ops.matmul(x, np.arange(30.0).reshape(6, 5) % 7)),
         [],
     ),
+    "average": (
+        lambda: vector(lambda x: ops.subtract(x, ops.average(x, axis=-1)[:, None])),
+        [6],
+    ),
     "einsum with a constant": (
         lambda: sequence(lambda x: ops.einsum("bti,ts->bsi", x, np.arange(9.0).reshape(3, 3))),
         [6],
@@ -548,11 +552,23 @@ MODELS = {
         lambda: vector(lambda x: ops.layer_normalization(x, np.ones(6), np.array(SIX))),
         [],
     ),
+    "layer_normalization by a list": (
+        lambda: vector(lambda x: ops.layer_normalization(x, gamma=list(SIX))),
+        [],
+    ),
     "rms_normalization": (lambda: vector(lambda x: ops.rms_normalization(x)), [6]),
     "clipped by an array": (lambda: vector(lambda x: ops.clip(x, np.arange(6.0) - 9, 1.0)), []),
     "elementwise": (
         lambda: vector(lambda x: ops.where(x > 0, x**2, ops.exp(-ops.abs(x)) - 1.0)),
         [6],
+    ),
+    "elementwise with a list": (
+        lambda: vector(lambda x: ops.where([True, False] * 3, x, -x)),
+        [],
+    ),
+    "elementwise with a tuple of a name": (
+        lambda: vector(lambda x: ops.arctan2(x1=x, x2=SIX)),
+        [],
     ),
     "norm": (lambda: vector(lambda x: x / ops.norm(x, axis=-1, keepdims=True)), [6]),
     "moved axes": (

@@ -306,3 +306,12 @@ def test_tensorboard_log(tmp_path):
         events = accumulator.EventAccumulator(str(tmp_path / "tensorboard" / split))
         events.Reload()
         assert "epoch_loss" in events.Tags()["tensors"]
+
+
+def test_a_finished_run_without_its_weights_or_with_a_damaged_card_is_refused(finished, tmp_path):
+    folder, _ = finished
+    card = (folder / training.CARD_FILE).read_text()
+    for text, message in ((card, "not its model.weights.h5"), (card[:-9], "is not the card")):
+        (tmp_path / training.CARD_FILE).write_text(text)
+        with pytest.raises(ValueError, match=message):
+            training.train(RECIPE, 3, tmp_path, verbose=0)

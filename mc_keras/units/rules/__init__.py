@@ -30,39 +30,32 @@ from mc_keras.units.rules.operations import OPERATION_RULES
 
 Rule = Callable[[Call], Any]
 
-_UNCHANGED = (
-    *(layers.ActivityRegularization, layers.AlphaDropout, layers.Dropout, layers.ELU),
-    *(layers.GaussianDropout, layers.GaussianNoise, layers.Identity, layers.LeakyReLU),
-    layers.ReLU,
-    *(layers.SpatialDropout1D, layers.SpatialDropout2D, layers.SpatialDropout3D),
+
+def _layers(names: str) -> list[type]:
+    return [getattr(layers, name) for name in names.split()]
+
+
+_UNCHANGED = _layers(
+    "ActivityRegularization AlphaDropout Dropout ELU GaussianDropout GaussianNoise Identity "
+    "LeakyReLU ReLU SpatialDropout1D SpatialDropout2D SpatialDropout3D"
 )
-_POOLING = (
-    *(layers.AveragePooling1D, layers.AveragePooling2D, layers.AveragePooling3D),
-    *(layers.MaxPooling1D, layers.MaxPooling2D, layers.MaxPooling3D),
-    *(layers.CenterCrop, layers.Resizing),
-    *(layers.Cropping1D, layers.Cropping2D, layers.Cropping3D),
-    *(layers.UpSampling1D, layers.UpSampling2D, layers.UpSampling3D),
-    *(layers.ZeroPadding1D, layers.ZeroPadding2D, layers.ZeroPadding3D),
-    *(layers.RandomCrop, layers.RandomFlip, layers.RandomRotation, layers.RandomTranslation),
-    layers.RandomZoom,
-    # Keras 3.12 does not have these.
-    *(
-        getattr(layers, f"Adaptive{kind}Pooling{rank}D")
-        for kind in ("Average", "Max")
-        for rank in (1, 2, 3)
-        if hasattr(layers, f"Adaptive{kind}Pooling{rank}D")
-    ),
+_POOLING = _layers(
+    "AveragePooling1D AveragePooling2D AveragePooling3D MaxPooling1D MaxPooling2D MaxPooling3D "
+    "CenterCrop Resizing Cropping1D Cropping2D Cropping3D UpSampling1D UpSampling2D UpSampling3D "
+    "ZeroPadding1D ZeroPadding2D ZeroPadding3D "
+    "RandomCrop RandomFlip RandomRotation RandomTranslation RandomZoom"
 )
-_GLOBAL_POOLING = (
-    *(layers.GlobalAveragePooling1D, layers.GlobalAveragePooling2D),
-    *(layers.GlobalAveragePooling3D, layers.GlobalMaxPooling1D),
-    *(layers.GlobalMaxPooling2D, layers.GlobalMaxPooling3D),
+if hasattr(layers, "AdaptiveMaxPooling1D"):  # not in Keras 3.12
+    _POOLING += _layers(
+        "AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D "
+        "AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D"
+    )
+_GLOBAL_POOLING = _layers(
+    "GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D "
+    "GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D"
 )
-_MERGE = (
-    *(layers.Add, layers.Average, layers.Maximum, layers.Minimum, layers.Multiply),
-    layers.Subtract,
-)
-_TRANSPOSED = (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose)
+_MERGE = _layers("Add Average Maximum Minimum Multiply Subtract")
+_TRANSPOSED = _layers("Conv1DTranspose Conv2DTranspose Conv3DTranspose")
 
 RULES: dict[type, Rule] = {
     **dict.fromkeys(_UNCHANGED, activations.unchanged),
@@ -76,7 +69,7 @@ RULES: dict[type, Rule] = {
     layers.EinsumDense: dense.einsum_dense,
     layers.Embedding: dense.embedding,
     layers.ReversibleEmbedding: dense.reversible_embedding,
-    **dict.fromkeys((layers.Conv1D, layers.Conv2D, layers.Conv3D), convolution.convolution),
+    **dict.fromkeys(_layers("Conv1D Conv2D Conv3D"), convolution.convolution),
     **dict.fromkeys(_TRANSPOSED, convolution.transposed_convolution),
     layers.DepthwiseConv1D: convolution.depthwise_convolution,
     layers.DepthwiseConv2D: convolution.depthwise_convolution,

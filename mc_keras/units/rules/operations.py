@@ -32,6 +32,13 @@ def reduction(call: Call) -> UnitTensor:
     return reduce(call.places, inputs, axes, keepdims=getattr(op, "keepdims", False))
 
 
+def average(call: Call) -> UnitTensor:
+    """A mean over `axis` in which all entries count alike."""
+    if call.argument("weights", 1) is not None:
+        raise call.unsupported("it weights entries differently")
+    return reduction(call)
+
+
 def matmul(call: Call) -> UnitTensor:
     """Matrix product over the last two axes, the others broadcast."""
     first, second = call.inputs
@@ -43,7 +50,12 @@ def matmul(call: Call) -> UnitTensor:
 
 def einstein_sum(call: Call) -> UnitTensor:
     """The operation `einsum`."""
-    return einsum(call.places, call.op.subscripts, *call.inputs)
+    subscripts = call.op.subscripts
+    for operand in subscripts.split("->")[0].split(","):
+        letters = operand.replace(".", "").replace(" ", "")
+        if len(set(letters)) < len(letters):
+            raise call.unsupported(f"its subscripts '{subscripts}' take a diagonal")
+    return einsum(call.places, subscripts, *call.inputs)
 
 
 def transposition(call: Call) -> UnitTensor:
@@ -62,9 +74,15 @@ def swap_axes(call: Call) -> UnitTensor:
 
 def move_axes(call: Call) -> UnitTensor:
     """Some axes moved to other positions, as in NumPy."""
-    marked = np.empty(range(1, len(call.input.shape) + 1))
-    order = np.moveaxis(marked, call.op.source, call.op.destination).shape
-    return transpose(call.input, [size - 1 for size in order])
+    rank = len(call.input.shape)
+    source, destination = (
+        [axis % rank for axis in np.atleast_1d(axes).tolist()]
+        for axes in (call.op.source, call.op.destination)
+    )
+    moved = dict(zip(destination, source, strict=True))
+    others = iter(axis for axis in range(rank) if axis not in source)
+    order = [moved[axis] if axis in moved else next(others) for axis in range(rank)]
+    return transpose(call.input, order)
 
 
 def tensor_product(call: Call) -> UnitTensor:
@@ -224,7 +242,9 @@ def layer_normalize(call: Call) -> UnitTensor:
     axes = np.atleast_1d(call.op.axis).tolist()
     mix(call.places, tensor, axes)
     for scale in scales:
-        tensor = combine(call.places, tensor, lay(scale, axes[-len(scale.shape) :], rank))
+        tensor = combine(
+            call.places, tensor, lay(scale, axes[len(axes) - len(scale.shape) :], rank)
+        )
     return tensor
 
 
@@ -284,6 +304,7 @@ OPERATION_RULES = {
     **dict.fromkeys(["Reshape", "Squeeze", "ExpandDims", "Ravel"], reshaping),
     **dict.fromkeys(["Softmax", "LogSoftmax", "Sparsemax"], softmax),
     **dict.fromkeys(["MaxPool", "AveragePool"], pooling),
+    "Average": average,
     "BroadcastTo": broadcast_to,
     "Clip": clip,
     "Concatenate": concatenation,
