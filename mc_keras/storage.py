@@ -12,8 +12,10 @@ import io
 import json
 import os
 import pathlib
+import re
 import shutil
 import tempfile
+import time
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -22,6 +24,9 @@ import ml_dtypes
 import numpy as np
 
 PathLike = str | os.PathLike[str]
+
+# A temporary file or folder of this age was left by a process that was killed.
+_SECONDS_UNTIL_LEFT = 24 * 60 * 60
 
 _COMMENT_PREFIX = b"sha256:"
 _COMMENT_LENGTH = len(_COMMENT_PREFIX) + 64
@@ -45,6 +50,7 @@ def atomic_write(file: PathLike) -> Iterator[pathlib.Path]:
     """
     file = pathlib.Path(file)
     with explained(file):
+        _remove_left(file)
         temporary = _temporary_beside(file)
         try:
             yield temporary
@@ -81,6 +87,7 @@ def atomic_folder(folder: PathLike) -> Iterator[pathlib.Path]:
     folder = pathlib.Path(folder)
     with explained(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
+        _remove_left(folder)
         temporary = pathlib.Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         try:
             yield temporary
@@ -234,6 +241,19 @@ def _digest_of_first(handle: Any, size: int) -> bytes:
         digest.update(block)
         size -= len(block)
     return digest.hexdigest().encode()
+
+
+def _remove_left(target: pathlib.Path) -> None:
+    """Remove the temporary files and folders of a target that were left a day ago or earlier."""
+    suffix = "".join(target.suffixes)
+    names = re.compile(rf"\.{re.escape(target.name)}\.[a-z0-9_]{{8}}({re.escape(suffix)})?")
+    with contextlib.suppress(OSError):
+        for left in target.parent.iterdir():
+            if not names.fullmatch(left.name):
+                continue
+            if time.time() - left.stat().st_mtime < _SECONDS_UNTIL_LEFT:
+                continue
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
 def _temporary_beside(file: pathlib.Path) -> pathlib.Path:

@@ -102,6 +102,21 @@ def test_failed_folder_leaves_the_old_one(tmp_path):
     assert os.listdir(tmp_path / "model") == ["new"]
 
 
+def test_what_killed_processes_left_is_removed_when_it_is_old(tmp_path):
+    stays = [".a.json.0123456k.json", ".a.json.abcdefgh.txt", ".a.json.Abcdefgh.json", "a.json.old"]
+    left = [".a.json.abc_e6gh.json", ".model.abc_e6gh"]
+    for name in (*stays, *left):
+        (tmp_path / name).mkdir() if "model" in name else (tmp_path / name).touch()
+        if name != stays[0]:
+            os.utime(tmp_path / name, (0, 0))
+    (tmp_path / ".model.abc_e6gh" / "inside").touch()
+    os.utime(tmp_path / ".model.abc_e6gh", (0, 0))
+    storage.write_json(tmp_path / "a.json", {})
+    with storage.atomic_folder(tmp_path / "model"):
+        pass
+    assert {file.name for file in tmp_path.iterdir()} == {*stays, "a.json", "model"}
+
+
 def test_a_file_where_a_folder_should_be(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match=r"Cannot write .* is a file, not a folder"):
