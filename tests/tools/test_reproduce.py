@@ -227,7 +227,7 @@ def test_a_study_trains_and_measures_each_size_once(answers, place):
     record = json.loads((folder / "study.json").read_text())
     assert list(record["sizes"]["8"]["rows"]) == ["linear", "arc", "ends"]
     assert record["provenance"]["recipe"]["epochs"] == 2
-    file = folder / "networks" / "fc1_digits_8" / "0-1.networks"
+    file = folder / "networks" / "fc1_digits_8" / "0-1_2-epochs.networks"
     measured = folder / "8" / "pairs" / "seeds0-1" / "ends.json"
     assert file.stat().st_mtime < measured.stat().st_mtime
     accuracies = [m["test_accuracy"] for m in read_population(file).info["metrics"]]
