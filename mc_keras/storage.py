@@ -88,12 +88,13 @@ def atomic_folder(folder: PathLike) -> Iterator[pathlib.Path]:
     with explained(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         _remove_left(folder)
-        temporary = pathlib.Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        prefix = f".{folder.name}."
+        temporary = pathlib.Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
         try:
             yield temporary
             temporary.chmod(0o777 & ~_umask())
             if folder.exists():
-                retired = pathlib.Path(tempfile.mkdtemp(prefix=".retired.", dir=folder.parent))
+                retired = pathlib.Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
                 os.replace(folder, retired / folder.name)
                 os.replace(temporary, folder)
                 shutil.rmtree(retired)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mc_keras.flows import Flow
-from mc_keras.storage import atomic_folder, sha256_of_file
+from mc_keras.storage import sha256_of_file
 from mc_keras.zoo import checks
 from mc_keras.zoo.card import connection_card_text
 from mc_keras.zoo.connection_recipes import RECIPES
@@ -24,6 +24,7 @@ from mc_keras.zoo.entries import (
 from mc_keras.zoo.manifest import CARD_NAME, Manifest, check_place, manifest_in, put_entry
 from mc_keras.zoo.packing import DATASET_LICENSES
 from mc_keras.zoo.pairs import load_pair
+from mc_keras.zoo.placing import replacing
 from mc_keras.zoo.populations import (
     Population,
     architecture_of_population,
@@ -92,14 +93,13 @@ def add_connection(
     zoo, run = pathlib.Path(zoo), pathlib.Path(run)
     card = read_card(run / CONNECTION_FILE, _CARD, "a finished connection model")
     flow = read_connection(run / CONNECTION_FILE)
-    before = manifest_in(zoo)
-    check_place(zoo, flow.name, before.connections)
+    check_place(zoo, flow.name, manifest_in(zoo).connections)
     pairs = read_population(held_out)
     file_name = os.fspath(held_out)
     check_recipe(file_name, pairs.info, card["networks"]["name"])
     check_held_out(file_name, pairs.info["seeds"], card["seeds"])
     data = load_data(card["networks"]["dataset"], data_dir)
-    with atomic_folder(zoo / flow.name) as folder:
+    with replacing(zoo, flow.name, ConnectionEntry.section) as (folder, before):
         file = folder / CONNECTION_FILE
         metrics = _store(flow, file, pairs, data)
         record = WeightsFile(

@@ -8,12 +8,13 @@ from typing import Any
 
 import keras
 
-from mc_keras.storage import atomic_folder, sha256_of_file
+from mc_keras.storage import sha256_of_file
 from mc_keras.zoo.card import card_text
 from mc_keras.zoo.datasets import DataSet, load_data
 from mc_keras.zoo.entries import METRICS, ROLES, Architecture, Entry, WeightsFile
 from mc_keras.zoo.manifest import CARD_NAME, check_place, manifest_in, put_entry
 from mc_keras.zoo.pairs import read_weights
+from mc_keras.zoo.placing import replacing
 from mc_keras.zoo.runs import architecture_of, read_run
 from mc_keras.zoo.verification import measure
 from mc_keras.zoo.weight_files import write_weights
@@ -64,17 +65,16 @@ def add(
         OSError: If the folder cannot be written.
     """
     zoo = pathlib.Path(zoo)
-    before = manifest_in(zoo).entries
     runs = {"start": read_run(start), "end": read_run(end)}
     recipe = _common_recipe(runs)
-    check_place(zoo, recipe["name"], before)
+    check_place(zoo, recipe["name"], manifest_in(zoo).entries)
     data = load_data(recipe["dataset"], data_dir)
     architecture = architecture_of(recipe, data.train)
     networks = {role: read_weights(architecture, runs[role]["file"]) for role in ROLES}
-    with atomic_folder(zoo / recipe["name"]) as folder:
+    with replacing(zoo, recipe["name"], Entry.section) as (folder, manifest):
         exact = {role: run["metrics"] for role, run in runs.items()}
         metrics = _store(networks, exact, architecture, data, folder)
-        entry = _entry(runs, architecture, metrics, folder, before.get(recipe["name"]))
+        entry = _entry(runs, architecture, metrics, folder, manifest.entries.get(recipe["name"]))
         entry = dataclasses.replace(
             entry,
             description=entry.description if description is None else description,

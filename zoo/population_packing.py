@@ -6,11 +6,12 @@ import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mc_keras.storage import atomic_folder, sha256_of_file
+from mc_keras.storage import sha256_of_file
 from mc_keras.zoo.card import population_card_text
 from mc_keras.zoo.entries import PopulationEntry, WeightsFile
-from mc_keras.zoo.manifest import CARD_NAME, check_place, manifest_in, put_entry
+from mc_keras.zoo.manifest import CARD_NAME, put_entry
 from mc_keras.zoo.packing import DATASET_LICENSES
+from mc_keras.zoo.placing import replacing
 from mc_keras.zoo.populations import architecture_of_population, read_header, summary
 from mc_keras.zoo.recipes import RECIPES
 
@@ -44,9 +45,8 @@ def add_population(
     seeds, recipe = header["seeds"], header["recipe"]
     _check_seeds(os.fspath(networks), seeds)
     name = f"{recipe['name']}_{seeds[0]}-{seeds[-1]}"
-    before = manifest_in(zoo).populations
-    check_place(zoo, name, before)
-    with atomic_folder(zoo / name) as folder:
+    with replacing(zoo, name, PopulationEntry.section) as (folder, manifest):
+        before = manifest.populations
         file = folder / f"{seeds[0]}-{seeds[-1]}.networks"
         shutil.copyfile(networks, file)
         record = WeightsFile(f"{name}/{file.name}", file.stat().st_size, sha256_of_file(file))

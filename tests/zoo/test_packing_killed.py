@@ -112,7 +112,7 @@ def mirror_packs(tmp_path, make_entry):
     "packs",
     [
         pytest.param("pair_packs", marks=pytest.mark.slow),
-        "population_packs",
+        pytest.param("population_packs", marks=pytest.mark.slow),
         pytest.param("connection_packs", marks=pytest.mark.slow),
         "mirror_packs",
     ],
