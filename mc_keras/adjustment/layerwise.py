@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mc_keras.adjustment.kept_rows import ROWS_BYTES, KeptRows, Rows
+from mc_keras.adjustment.kept_blocks import ROWS_BYTES, KeptBlocks, Rows
 from mc_keras.adjustment.legs import Ends, leg, reading_means, unit_means
 from mc_keras.adjustment.linear_layers import LinearLayer, warn_of_few_rows
 from mc_keras.adjustment.networks import BYTES, Network, examples_of, mixture
@@ -40,7 +40,7 @@ class Stepwise:
         pseudo_inverse: Solve without a prior, by the pseudo-inverse; each leg then begins with a
             segment that leads to the first solution.
         num_examples: How many examples, drawn at random, are used; if not given, as many as can be
-            held in memory. Of more, the activations are computed again for each solution.
+            held in memory. Of more, the activations go to temporary files.
         num_positions: Most output positions of a convolution that are used of each example.
         seed: Of the choice of examples and positions.
     """
@@ -166,7 +166,7 @@ class _Walk:
             if number in wanted:
                 network.settle(number)
                 rows = network.rows(self.layers[number], self.program.calls[number])
-                found[number] = KeptRows(rows, ROWS_BYTES // (len(wanted) + 1))
+                found[number] = KeptBlocks(rows, ROWS_BYTES // (len(wanted) + 1))
             network.run(number)
         return found
 

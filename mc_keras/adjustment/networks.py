@@ -1,14 +1,15 @@
 """Networks at several points of weight space, run over all examples in blocks, call by call."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from mc_keras.adjustment.linear_layers import LinearLayer
-from mc_keras.adjustment.program import Call, Program, Slot
+from mc_keras.adjustment.kept_blocks import KeptBlocks, room_for_files
+from mc_keras.adjustment.linear_layers import LinearLayer, is_linear
+from mc_keras.adjustment.program import Program, ProgramCall, Slot
 from mc_keras.data import subset
 from mc_keras.units.graph import called
 from mc_keras.user_warning import warn_user
@@ -27,16 +28,17 @@ class Network:
 
     Running it does no work: calls wait until something is asked for, and are then made block by
     block, from the activations that are held. `settle` holds those at the place that was reached,
-    if they fit into memory; where they do not, the calls since the last such place are made again
-    for every question. So memory does not grow with the number of examples.
+    in memory if they fit, else in a temporary file, if there is room for it; where there is none,
+    the calls since the last such place are made again for every question. So memory does not grow
+    with the number of examples.
 
     Args:
         program: The calls of the architecture.
         space: Weight space of the architecture.
         point: Arrays aligned with `space.variables`.
         state: Arrays aligned with `space.state_variables`.
-        values: Activations of all examples, by slot.
-        limit: Bytes that may be held.
+        values: Activations of all examples, by slot; the input among them.
+        limit: Bytes that may be held in memory.
     """
 
     def __init__(
@@ -45,7 +47,7 @@ class Network:
         space: WeightSpace,
         point: Sequence[Any],
         state: Sequence[Any],
-        values: Values,
+        values: Mapping[int, NDArray | KeptBlocks],
         limit: int = BYTES,
     ):
         self.program = program
@@ -53,8 +55,9 @@ class Network:
         self.point = [keras.ops.convert_to_tensor(array) for array in point]
         self.state = [keras.ops.convert_to_tensor(array) for array in state]
         self.values = dict(values)
+        self._input = values[program.input]
         self.limit = limit
-        self.waiting: list[Call] = []
+        self.waiting: list[ProgramCall] = []
         # Numbers of the state variables that were measured on the way.
         self.measured: set[int] = set()
         # Activations of blocks, by slot, that come from elsewhere.
@@ -63,7 +66,7 @@ class Network:
     @property
     def num_examples(self) -> int:
         """Number of examples."""
-        return len(next(iter(self.values.values())))
+        return len(self._input)
 
     def at(self, point: Sequence[Any], state: Sequence[Any]) -> "Network":
         """A network run as far as this one, with other weights for the calls to come.
@@ -100,28 +103,42 @@ class Network:
         self.waiting.append(call)
 
     def settle(self, position: int) -> None:
-        """Hold what calls from `position` on will read, if that fits, and the input."""
+        """Hold what calls from `position` on will read, and the input."""
         if not (self.waiting or self.given):
             return
         live = self.program.live(position)
-        if 4 * self.program.size(live) * self.num_examples > self.limit:
-            return
         kept = {self.program.input, *live}
         ready = {n: array for n, array in self.values.items() if n in kept}
         missing = [n for n in live if n not in ready]
-        held = self._in_blocks(lambda part: self.block(part, missing), missing)
+        if 4 * self.program.size(live) * self.num_examples <= self.limit:
+            held = self._in_blocks(lambda part: self.block(part, missing), missing)
+        elif self._is_worth_a_file(missing):
+            held = {n: KeptBlocks([], self.limit // len(live)) for n in missing}
+            for part in blocks(self.num_examples):
+                values = self.block(part, missing)
+                for n in missing:
+                    held[n].append(values[n])
+        else:
+            return
         self.values, self.waiting, self.given = ready | held, [], {}
+
+    def _is_worth_a_file(self, slots: Sequence[int]) -> bool:
+        """Whether activations that do not fit into memory are better held than made again."""
+        size = 4 * self.program.size(slots) * self.num_examples
+        return any(is_linear(call.op) for call in self.waiting) and size <= room_for_files()
 
     def block(self, part: slice, wanted: Sequence[int]) -> Values:
         """Activations of a block of examples, by slot; those wanted, and those on the way."""
         known = self.values.keys() | self.given.keys()
-        needed, calls = set(wanted) - known, []
+        used, calls = set(wanted), []
+        needed = used - known
         for call in reversed(self.waiting):
             if needed & set(call.outputs):
                 calls.append(call)
+                used |= set(call.inputs)
                 needed = (needed - set(call.outputs)) | (set(call.inputs) - known)
-        values = {n: array[part] for n, array in self.values.items()}
-        values |= {n: block(part) for n, block in self.given.items()}
+        values = {n: _part_of(held, part) for n, held in self.values.items() if n in used}
+        values |= {n: block(part) for n, block in self.given.items() if n in used}
         if (input_slot := self.program.input) in values and self.program.dtype != "string":
             # As Keras casts inputs: bytes would wrap around in the first operation.
             values[input_slot] = values[input_slot].astype(self.program.dtype, copy=False)
@@ -134,19 +151,19 @@ class Network:
         """Activations of all examples."""
         return self._in_blocks(lambda part: self.block(part, [slot]), [slot])[slot]
 
-    def features(self, layer: LinearLayer, call: Call) -> Iterator[NDArray]:
+    def features(self, layer: LinearLayer, call: ProgramCall) -> Iterator[NDArray]:
         """What a linear layer reads, in rows, block by block."""
         for part in blocks(self.num_examples):
             yield layer.features(self.block(part, call.inputs)[call.inputs[0]], part.start)
 
-    def rows(self, layer: LinearLayer, call: Call) -> Iterator[NDArray]:
+    def rows(self, layer: LinearLayer, call: ProgramCall) -> Iterator[NDArray]:
         """What the activation of a linear layer is given, in rows, block by block."""
         bias = None if layer.bias is None else self.point[layer.bias]
         for part in blocks(self.num_examples):
             x = self.block(part, call.inputs)[call.inputs[0]]
             yield layer.targets(layer.linear(x, self.point[layer.kernel], bias), part.start)
 
-    def linear(self, layer: LinearLayer, call: Call, kernel: Any) -> NDArray:
+    def linear(self, layer: LinearLayer, call: ProgramCall, kernel: Any) -> NDArray:
         """The same for all examples, with any kernel and no bias, as the layer shapes it."""
         kernel = keras.ops.convert_to_tensor(kernel, layer.dtype)
 
@@ -156,7 +173,7 @@ class Network:
 
         return self._in_blocks(outputs, [0])[0]
 
-    def pass_with(self, call: Call, before: Callable[[slice], NDArray]) -> None:
+    def pass_with(self, call: ProgramCall, before: Callable[[slice], NDArray]) -> None:
         """Pass a linear layer, given for any block what its activation is given."""
 
         def outputs(part: slice) -> NDArray:
@@ -178,7 +195,7 @@ class Network:
                 whole[slot][part] = values[slot]
         return whole
 
-    def _outputs(self, call: Call, values: Values) -> Any:
+    def _outputs(self, call: ProgramCall, values: Values) -> Any:
         def fill(argument: Any) -> Any:
             return values[argument.number] if isinstance(argument, Slot) else argument
 
@@ -188,7 +205,7 @@ class Network:
     def _here(self, compute: Callable[[], Any]) -> Any:
         return self.space.at(self.point, compute, state=self.state)[0]
 
-    def _measure(self, call: Call) -> None:
+    def _measure(self, call: ProgramCall) -> None:
         """Moments of what a batch-norm layer reads, pooled over blocks in float64."""
         (slot,) = call.inputs
         count, mean, squares = 0, np.zeros(()), np.zeros(())
@@ -210,6 +227,11 @@ class Network:
             number = index[id(variable)]
             self.state[number] = keras.ops.convert_to_tensor(value, variable.dtype)
             self.measured.add(number)
+
+
+def _part_of(held: NDArray | KeptBlocks, part: slice) -> NDArray:
+    """One of the `blocks` of all examples."""
+    return held[part.start // BATCH] if isinstance(held, KeptBlocks) else held[part]
 
 
 def blocks(size: int) -> Iterator[slice]:
@@ -257,7 +279,7 @@ def examples_of(program: Program, x: NDArray, num_examples: int | None, seed: in
     return subset([x], count, seed)[0]
 
 
-def same_weights(call: Call, networks: Sequence[Network]) -> bool:
+def same_weights(call: ProgramCall, networks: Sequence[Network]) -> bool:
     """Whether a call has the very same weights in all networks."""
     first, *others = networks
     if not call.weights:

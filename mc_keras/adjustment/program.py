@@ -23,7 +23,7 @@ class Slot:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Call:
+class ProgramCall:
     """One call of a layer or operation.
 
     Attributes:
@@ -87,7 +87,7 @@ class Program:
             )
         self._name = model.name
         self.dtype = keras.backend.standardize_dtype(model.inputs[0].dtype)
-        self.calls: list[Call] = []
+        self.calls: list[ProgramCall] = []
         self._shapes = {0: tuple(model.inputs[0].shape[1:])}
         self.input = 0
         (result,) = interpret(model, [Slot(0)], self._record)
@@ -119,10 +119,10 @@ class Program:
         flat = keras.tree.flatten((args, kwargs))
         inputs = tuple(value.number for value in flat if isinstance(value, Slot))
         shape = self._shapes[inputs[0]] if inputs else ()
-        self.calls.append(Call(op, path, args, kwargs, numbers, inputs, shape))
+        self.calls.append(ProgramCall(op, path, args, kwargs, numbers, inputs, shape))
         return [Slot(number) for number in numbers]
 
-    def _heads(self, linear: set[Call]) -> set[Call]:
+    def _heads(self, linear: set[ProgramCall]) -> set[ProgramCall]:
         heads, leads_on = set(), set[int]()
         for call in reversed(self.calls):
             if call in linear and not leads_on & set(call.outputs):
@@ -131,13 +131,13 @@ class Program:
                 leads_on |= set(call.inputs)
         return heads
 
-    def _with_late(self, heads: set[Call]) -> list[Call]:
+    def _with_late(self, heads: set[ProgramCall]) -> list[ProgramCall]:
         """The calls up to the last head, the heads and what lies behind them last; then the rest.
 
         So heads come one after the other, whatever branches they end.
         """
         last = max((n for n, call in enumerate(self.calls) if call in heads), default=-1)
-        early, late, behind = list[Call](), list[Call](), set[int]()
+        early, late, behind = list[ProgramCall](), list[ProgramCall](), set[int]()
         for call in self.calls[: last + 1]:
             if call in heads or behind & set(call.inputs):
                 late.append(call)

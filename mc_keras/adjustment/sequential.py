@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from mc_keras.adjustment.kept_rows import ROWS_BYTES, KeptRows
+from mc_keras.adjustment.kept_blocks import ROWS_BYTES, KeptBlocks, room_for_files
 from mc_keras.adjustment.linear_layers import LinearLayer, warn_of_few_rows
 from mc_keras.adjustment.networks import (
     BATCH,
@@ -32,7 +32,7 @@ from mc_keras.progress import ProgressBar
 
 
 @dataclasses.dataclass(frozen=True)
-class Sequential:
+class SolvedPoints:
     """The points solved.
 
     Attributes:
@@ -58,7 +58,7 @@ def solve_along(
     seed: int = 0,
     solutions: Solutions | None = None,
     verbose: int = 0,
-) -> Sequential:
+) -> SolvedPoints:
     """Solve the linear layers of a network at some positions between two ends.
 
     Batch-norm layers measure their statistics as they are reached. Layers that are called more than
@@ -73,7 +73,7 @@ def solve_along(
         stagger: How far the layers go one after the other: 0, all at once; 1, each when the one
             before it is done; the heads, see `Program`, go together.
         num_examples: How many examples, drawn at random, are used; if not given, as many as can be
-            held in memory. Of more, the activations are computed again for each layer.
+            held in memory. Of more, the activations go to temporary files.
         num_positions: Most output positions of a convolution that are used of each example.
         seed: Of the choice of examples and positions.
         solutions: What an earlier run has solved.
@@ -88,7 +88,10 @@ def solve_along(
     program.check_solvable()
     variables = {id(v): i for i, v in enumerate(space.variables)}
     x = examples_of(program, x, num_examples, seed)
-    at_once = max(1, num_affordable(program, 1) // max(len(x), BATCH) - 2)
+    at_once = num_affordable(program, 1) // max(len(x), BATCH) - 2
+    if at_once < 1:  # in files then, see `Network`
+        size = 4 * program.most_held() * len(x)
+        at_once = max(1, room_for_files() // size - 2)
     linear, count = program.linear, len(program.steps)
     owners = _owners(program, variables)
     bar = ProgressBar("solving", len(linear) * len(positions), verbose=verbose)
@@ -117,7 +120,7 @@ def solve_along(
                 for network in everyone if solves else ():
                     network.settle(position)
                 ends = [
-                    KeptRows(network.rows(layer, call), ROWS_BYTES // 2)
+                    KeptBlocks(network.rows(layer, call), ROWS_BYTES // 2)
                     for network in ((a, b) if solves else ())
                 ]
                 for share, network in zip(shares, between, strict=True):
@@ -139,7 +142,7 @@ def solve_along(
     if solver.fits:
         warn_of_few_rows(layers, len(x))
     windows = [_window(k, count, stagger) for k in owners]
-    return Sequential(points, sorted(solved), windows)
+    return SolvedPoints(points, sorted(solved), windows)
 
 
 def num_linear(model: keras.Model) -> int:

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mc_keras.adjustment.kept_rows import ROWS_BYTES, KeptRows, Rows
+from mc_keras.adjustment.kept_blocks import ROWS_BYTES, KeptBlocks, Rows
 from mc_keras.adjustment.linear_layers import LinearLayer
 from mc_keras.adjustment.networks import Network
 from mc_keras.adjustment.normal_equations import NormalEquations, check_finite_rows
-from mc_keras.adjustment.program import Call
+from mc_keras.adjustment.program import ProgramCall
 from mc_keras.adjustment.solutions import Solutions
 
 
@@ -29,7 +29,12 @@ class Solver(abc.ABC):
 
     @abc.abstractmethod
     def __call__(
-        self, layer: LinearLayer, call: Call, network: Network, ends: Sequence[Rows], t: float
+        self,
+        layer: LinearLayer,
+        call: ProgramCall,
+        network: Network,
+        ends: Sequence[Rows],
+        t: float,
     ) -> NDArray[np.float64]:
         """Kernel and bias of a layer, as `LinearLayer.matrix` has them.
 
@@ -60,7 +65,12 @@ class LeastSquares(Solver):
         self.ridge = ridge
 
     def __call__(
-        self, layer: LinearLayer, call: Call, network: Network, ends: Sequence[Rows], t: float
+        self,
+        layer: LinearLayer,
+        call: ProgramCall,
+        network: Network,
+        ends: Sequence[Rows],
+        t: float,
     ) -> NDArray[np.float64]:
         """See the base class."""
         equations = equations_of(own_matrix(layer, network), self.ridge, call)
@@ -69,7 +79,7 @@ class LeastSquares(Solver):
         return equations.solve()
 
 
-def equations_of(prior: NDArray, ridge: float, call: Call) -> NormalEquations:
+def equations_of(prior: NDArray, ridge: float, call: ProgramCall) -> NormalEquations:
     """Equations for the weights of a layer, without rows yet."""
     return NormalEquations(prior, ridge, _name(call))
 
@@ -108,10 +118,15 @@ class Rescaling(Solver):
     fits = False
 
     def __call__(
-        self, layer: LinearLayer, call: Call, network: Network, ends: Sequence[Rows], t: float
+        self,
+        layer: LinearLayer,
+        call: ProgramCall,
+        network: Network,
+        ends: Sequence[Rows],
+        t: float,
     ) -> NDArray[np.float64]:
         """See the base class."""
-        mean, deviation = _moments(KeptRows(network.rows(layer, call), ROWS_BYTES // 2), call)
+        mean, deviation = _moments(KeptBlocks(network.rows(layer, call), ROWS_BYTES // 2), call)
         start, end = (_moments(rows, call) for rows in ends)
         wanted_mean, wanted = (
             (1 - t) * first + t * second for first, second in zip(start, end, strict=True)
@@ -127,11 +142,11 @@ class Rescaling(Solver):
         return matrix
 
 
-def _name(call: Call) -> str:
+def _name(call: ProgramCall) -> str:
     return f"the layer '{call.path}'"
 
 
-def _moments(rows: Rows, call: Call) -> tuple[NDArray, NDArray]:
+def _moments(rows: Rows, call: ProgramCall) -> tuple[NDArray, NDArray]:
     for block in rows:
         check_finite_rows(_name(call), block)
     count = sum(len(r) for r in rows)

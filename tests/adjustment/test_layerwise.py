@@ -54,10 +54,11 @@ def test_one_hidden_layer_is_the_papers_formula(base, target):
     outputs = [
         np.maximum(x @ k + c, 0) @ v + d for k, c, v, d in (a.get_weights(), b.get_weights())
     ]
+    learned = mc.connect(a, b, base) if isinstance(base, LearnedConnection) else None
     for t in (0.25, 0.5, 0.75):
         share = {"start": 0.0, "end": 1.0, "blend": t}[target]
-        if isinstance(base, LearnedConnection):
-            k, bias = mc.connect(a, b, base)(t)[:2]
+        if learned:
+            k, bias = learned(t)[:2]
         elif isinstance(base, Arc):
             c, s = np.cos(np.pi * t / 2), np.sin(np.pi * t / 2)
             m, n = ((ka + kb) / 2).mean(1, keepdims=True), ((ba + bb) / 2).mean()

@@ -9,10 +9,18 @@ from mc_keras.adjustment.networks import BYTES, Network
 from mc_keras.adjustment.program import Program
 from mc_keras.batch_norm import estimate_batch_norm
 from mc_keras.weight_space import WeightSpace
-from tests.adjustment.networks import NETWORKS, heads, pair, shared
+from tests.adjustment.networks import NETWORKS, dense, heads, pair, shared
+
+HELD = {"in memory": (BYTES, 0), "in files": (0, BYTES), "in both": (10_000, BYTES), "not": (0, 0)}
 
 
-@pytest.mark.parametrize("limit", [0, BYTES])
+@pytest.fixture(params=HELD.values(), ids=HELD)
+def limit(request, monkeypatch):
+    """Bytes of activations that are held in memory, with room for files or without."""
+    monkeypatch.setattr("mc_keras.adjustment.networks.room_for_files", lambda: request.param[1])
+    return request.param[0]
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_calls_one_by_one_give_the_outputs_of_the_model(name, limit):
     model, _, x = pair(NETWORKS[name], examples=700)
@@ -26,10 +34,24 @@ def test_calls_one_by_one_give_the_outputs_of_the_model(name, limit):
         network.settle(position + 1)
     expected = model.predict(x, verbose=0)
     np.testing.assert_allclose(network.value(program.output), expected, atol=1e-5)
-    assert set(network.values) == ({program.input, program.output} if limit else {program.input})
+    if limit == BYTES:
+        assert set(network.values) == {program.input, program.output}
 
 
-@pytest.mark.parametrize("limit", [0, BYTES])
+@pytest.mark.parametrize(("room", "most"), [(2**40, 1), (0, 5)])
+def test_nothing_is_made_again_if_there_is_room_for_files(room, most, monkeypatch):
+    monkeypatch.setattr("mc_keras.adjustment.networks.room_for_files", lambda: room)
+    model, _, x = pair(lambda: dense((6, 5, 7, 4)), examples=700)
+    space, program = WeightSpace(model), Program(model)
+    network = Network(program, space, space.read(), space.read_state(), {program.input: x}, 0)
+    waiting = []
+    for position in range(len(program.calls)):
+        network.settle(position)
+        waiting.append(len(network.waiting))
+        network.run(position)
+    assert max(len(network.waiting), *waiting) == most
+
+
 def test_batch_norm_is_measured_over_all_examples(limit):
     model, _, x = pair(NETWORKS["convolutions"], examples=700)
     space = WeightSpace(model)

@@ -191,17 +191,21 @@ def test_staggered_heads_turn_together():
     [FeatureInterpolation(num_knots=4), Repair(num_knots=4), WeightAdjustment(num_breakpoints=3)],
     ids=lambda connector: connector.name,
 )
-def test_activations_that_are_not_held_are_computed_again(name, connector, monkeypatch):
+def test_activations_that_are_not_held_are_in_files_or_computed_again(name, connector, monkeypatch):
     a, b, x = pair(NETWORKS[name], examples=600)
     connector.num_examples = 600
     held = mc.connect(a, b, connector, data_for(x))
     for module in ("sequential", "layerwise"):
         monkeypatch.setattr(f"mc_keras.adjustment.{module}.BYTES", 0)
         monkeypatch.setattr(f"mc_keras.adjustment.{module}.ROWS_BYTES", 0)
-    again = mc.connect(a, b, connector, data_for(x))
-    for t in (0.2, 0.5, 0.8):
-        for v, w in zip(held(t), again(t), strict=True):
-            np.testing.assert_allclose(v, w, atol=1e-4)
+    monkeypatch.setattr("mc_keras.adjustment.networks.BYTES", 0)
+    for room in (2**40, 0):
+        for module in ("networks", "sequential"):
+            monkeypatch.setattr(f"mc_keras.adjustment.{module}.room_for_files", lambda r=room: r)
+        again = mc.connect(a, b, connector, data_for(x))
+        for t in (0.2, 0.5, 0.8):
+            for v, w in zip(held(t), again(t), strict=True):
+                np.testing.assert_allclose(v, w, atol=1e-4)
 
 
 def test_many_positions_at_once_or_one_by_one_are_the_same(monkeypatch):

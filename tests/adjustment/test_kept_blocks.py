@@ -5,7 +5,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mc_keras.adjustment.kept_rows import KeptRows
+from mc_keras.adjustment.kept_blocks import KeptBlocks
 
 
 @given(
@@ -17,7 +17,7 @@ from mc_keras.adjustment.kept_rows import KeptRows
 def test_blocks_come_back_in_any_order(sizes, limit, dtype, order):
     rng = np.random.default_rng(len(sizes))
     blocks = [rng.normal(size=(size, 3)).astype(dtype) for size in sizes]
-    kept = KeptRows(iter(blocks), limit)
+    kept = KeptBlocks(iter(blocks), limit)
     assert len(kept) == len(blocks)
     numbers = list(range(len(blocks))) * 2
     order.shuffle(numbers)

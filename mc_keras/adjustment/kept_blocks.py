@@ -1,5 +1,6 @@
-"""Blocks of rows that may be more than memory should hold."""
+"""Blocks of arrays that may be more than memory should hold."""
 
+import shutil
 import tempfile
 import weakref
 from collections.abc import Callable, Iterable, Iterator
@@ -12,10 +13,10 @@ from numpy.typing import NDArray
 ROWS_BYTES = 2**30
 
 
-class KeptRows:
+class KeptBlocks:
     """Arrays, read again and again in any order: in memory up to a limit, the rest in a file.
 
-    The file is a temporary one and goes with the object.
+    The file is a temporary one, in the folder for those (`TMPDIR`), and goes with the object.
 
     Args:
         blocks: The arrays.
@@ -24,16 +25,21 @@ class KeptRows:
 
     def __init__(self, blocks: Iterable[NDArray], limit: int):
         self._blocks: list[NDArray | Callable[[], NDArray]] = []
-        held, file = 0, None
+        self._limit, self._held = limit, 0
+        self._file: IO[bytes] | None = None
         for block in blocks:
-            held += block.nbytes
-            if held <= limit:
-                self._blocks.append(block)
-            else:
-                if file is None:
-                    file = tempfile.TemporaryFile()
-                    weakref.finalize(self, file.close)
-                self._blocks.append(_written(block, file))
+            self.append(block)
+
+    def append(self, block: NDArray) -> None:
+        """Add an array."""
+        self._held += block.nbytes
+        if self._held <= self._limit:
+            self._blocks.append(block)
+            return
+        if self._file is None:
+            self._file = tempfile.TemporaryFile()
+            weakref.finalize(self, self._file.close)
+        self._blocks.append(_written(block, self._file))
 
     def __len__(self) -> int:
         return len(self._blocks)
@@ -44,6 +50,11 @@ class KeptRows:
 
     def __iter__(self) -> Iterator[NDArray]:
         return (self[number] for number in range(len(self)))
+
+
+def room_for_files() -> int:
+    """Bytes that temporary files may take: half of what is free, as others write some too."""
+    return shutil.disk_usage(tempfile.gettempdir()).free // 2
 
 
 def _written(block: NDArray, file: IO[bytes]) -> Callable[[], NDArray]:
@@ -59,4 +70,4 @@ def _written(block: NDArray, file: IO[bytes]) -> Callable[[], NDArray]:
 
 
 # Rows of features or outputs, block by block.
-Rows = list[NDArray] | KeptRows
+Rows = list[NDArray] | KeptBlocks
