@@ -11,7 +11,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mc_keras.weight_space import WeightSpace, clone
+from mc_keras.cloning import clone
+from mc_keras.weight_space import WeightSpace
 
 BATCH_SIZE = 500
 
@@ -23,6 +24,7 @@ class BatchStatistics:
     The moments of the batches are pooled exactly, by the law of total variance with the batch
     sizes as weights: `mean = E[mean_b]`, `variance = E[variance_b] + E[(mean_b - mean)**2]`, in
     float64. Frozen batch-norm layers (`trainable=False`) keep their statistics, as in training.
+    Under a mask, the moments of a batch are of its unmasked places, weighted by its examples.
 
     Args:
         model: Model of the architecture. Not changed.

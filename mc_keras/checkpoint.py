@@ -1,5 +1,6 @@
 """Where a long computation stands, on disk, so that it can be killed and continued."""
 
+import json
 import pathlib
 import time
 from collections.abc import Mapping, Sequence
@@ -33,7 +34,7 @@ class Checkpoint:
 
     def __init__(self, file: PathLike | None, run: Mapping[str, Any], kind: str = "evaluation"):
         self._file = None if file is None else pathlib.Path(file)
-        self._run = dict(run)
+        self._run = json.loads(json.dumps(run, default=str))  # as it will be read back
         self._kind = kind
         self._written = self._began = time.monotonic()
         self._pause = 0.0

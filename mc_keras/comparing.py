@@ -4,12 +4,13 @@ import contextlib
 import datetime
 import pathlib
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
+from mc_keras.architecture import check_same_architecture
 from mc_keras.connectors import Connector, CurveFitting
 from mc_keras.evaluation import PlaneReport, evaluate_plane
 from mc_keras.evaluation.points import checked_splits
@@ -24,8 +25,8 @@ from mc_keras.reporting import (
     write_html_report,
     write_results,
 )
+from mc_keras.reporting.results import files_of_report
 from mc_keras.storage import PathLike
-from mc_keras.weight_space import check_same_architecture
 from mc_keras.workspace import Workspace
 
 _NO_PLANE = " Its bend lies on the straight line: there is no plane through it to draw."
@@ -117,11 +118,14 @@ def compare_methods(
         exported = _export(folder, comparison.best, paths[comparison.best], splits, num_exports)
         comparison.files[comparison.best].update(exported)
         figures = write_figures(folder / "figures", comparison)
+        written = sorted(
+            [*(file.relative_to(folder).as_posix() for file in figures), *exported.values()]
+            + [_plane_file(method) for method in planes]
+        )
         # Of an earlier report, on other networks perhaps.
-        _remove_others(folder, "figures/*.png", figures)
-        _remove_others(folder, "planes/*.json", [folder / _plane_file(m) for m in planes])
-        _remove_others(folder, "savedmodels/*/t_*", [folder / file for file in exported.values()])
-        write_results(folder / "results.json", comparison)
+        for file in set(files_of_report(folder / "results.json")) - set(written):
+            _remove(folder / file)
+        write_results(folder / "results.json", comparison, written)
         write_html_report(folder / "report.html", comparison)
         workspace.finish()
         bar.add(1)
@@ -176,15 +180,14 @@ def _export(
     }
 
 
-def _remove_others(folder: pathlib.Path, pattern: str, kept: Sequence[pathlib.Path]) -> None:
-    """Remove what matches a pattern and is not to be kept, and folders that are empty then."""
-    for found in set(folder.glob(pattern)) - set(kept):
-        if found.is_dir():
-            shutil.rmtree(found)
-        else:
-            found.unlink()
-        with contextlib.suppress(OSError):  # there is something else in it
-            found.parent.rmdir()
+def _remove(file: pathlib.Path) -> None:
+    """Remove a file or folder, if it is there, and the folder that it is in, if that is empty."""
+    if file.is_dir():
+        shutil.rmtree(file)
+    else:
+        file.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # there is something else in it
+        file.parent.rmdir()
 
 
 def _plane_file(method: str) -> str:

@@ -236,8 +236,22 @@ def training_data(data: Any) -> XY:
     return as_xy(data)
 
 
-def check_data(model: keras.Model, x: np.ndarray, y: np.ndarray, name: str = "data") -> None:
+def check_data(
+    model: keras.Model,
+    x: np.ndarray,
+    y: np.ndarray,
+    name: str = "data",
+    *,
+    are_labels: bool = True,
+) -> None:
     """Check that `(x, y)` can be fed to `model`.
+
+    Args:
+        model: What takes the inputs.
+        x: Inputs.
+        y: Targets.
+        name: What to call the data in errors.
+        are_labels: Whether whole numbers, one for each example, are numbers of its outputs.
 
     Raises:
         ValueError: If the model has several inputs or outputs, x or y are no numbers, the shape
@@ -280,7 +294,7 @@ def check_data(model: keras.Model, x: np.ndarray, y: np.ndarray, name: str = "da
             f"The inputs of the {name} hold NaN or infinite values: remove those examples."
         )
     num_outputs = model.output_shape[-1]
-    if y.dtype.kind in "iu" and is_label(y) and num_outputs and num_outputs > 1:
+    if are_labels and y.dtype.kind in "iu" and is_label(y) and num_outputs and num_outputs > 1:
         low, high = int(y.min()), int(y.max())
         if low < 0 or high >= num_outputs:
             raise ValueError(
@@ -315,8 +329,11 @@ def _several(kind: str, name: str) -> ValueError:
 
 def _from_dataset(dataset: Any, name: str) -> XY:
     spec = dataset.element_spec
-    if not isinstance(spec, tuple) or len(spec) < 2:
-        raise TypeError(f"The {name} must be a tf.data.Dataset of pairs (x, y), received {spec}.")
+    if not isinstance(spec, tuple) or len(spec) != 2:
+        raise TypeError(
+            f"The {name} must be a tf.data.Dataset of pairs (x, y), without sample weights, "
+            f"received {spec}."
+        )
     for part, kind in zip(spec, ("inputs", "targets"), strict=False):
         if isinstance(part, tuple | list | Mapping):
             raise _several(kind, name)

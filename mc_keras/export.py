@@ -10,12 +10,13 @@ import numpy as np
 import tensorflow as tf
 
 from mc_keras.batch_norm import BatchNormEstimator, has_batch_norm
+from mc_keras.cloning import clone
 from mc_keras.data import inputs_of
 from mc_keras.paths import Path
 from mc_keras.paths.base import check_position
 from mc_keras.paths.files import ArrayStore
 from mc_keras.storage import PathLike, atomic_folder
-from mc_keras.weight_space import WeightSpace, clone
+from mc_keras.weight_space import WeightSpace
 
 
 def export_points(

@@ -6,8 +6,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from mc_keras.cloning import clone_layer, own_classes
 from mc_keras.units.graph import interpret, is_graph
-from mc_keras.weight_space import adapted_normalizations, clone_layer, own_classes
+from mc_keras.weight_space import adapted_normalizations
 
 _LINEAR = (keras.layers.Dense, keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
 
@@ -59,7 +60,7 @@ def fold_batch_norm(model: keras.Model) -> keras.Model:
                 model,
                 clone_function=copy,
                 call_function=lambda layer, *args, **kwargs: (
-                    args[0] if layer.name in norms else layer(*args, **kwargs)
+                    [*args, *kwargs.values()][0] if layer.name in norms else layer(*args, **kwargs)
                 ),
             )
     for layer in filter(lambda layer: layer.weights, folded.layers):

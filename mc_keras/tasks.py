@@ -35,7 +35,7 @@ def infer_loss(model: keras.Model, y: np.ndarray) -> keras.losses.Loss:
             f"The targets have shape {y.shape[1:]} for each example and go from {y.min()} to "
             f"{y.max()}, the outputs of the model '{model.name}' have shape "
             f"{model.output_shape[1:]}: targets must be of that shape, or labels, which are whole "
-            f"numbers from 0 to {_num_outputs(model) - 1}, of that shape without its last axis."
+            f"numbers from 0 to {num_outputs(model) - 1}, of that shape without its last axis."
         )
     return loss
 
@@ -66,12 +66,12 @@ def check_targets(model: keras.Model, splits: Mapping[str, tuple[np.ndarray, np.
 def _usual_loss(model: keras.Model, y: np.ndarray) -> keras.losses.Loss | None:
     """See `infer_loss`; `None` where that raises an error."""
     places, targets = model.output_shape[1:-1], y.shape[1:]
-    num_outputs = _num_outputs(model)
+    count = num_outputs(model)
     logits = not ends_in_probabilities(model)
     if _fits(targets, places) or (targets[-1:] == (1,) and _fits(targets[:-1], places)):
-        if num_outputs == 1:
+        if count == 1:
             return _loss_of_numbers(y, logits=logits)
-        if _are_labels(y, num_outputs):
+        if _are_labels(y, count):
             return keras.losses.SparseCategoricalCrossentropy(from_logits=logits)
         return None
     if not _fits(targets, model.output_shape[1:]):
@@ -88,7 +88,7 @@ def _loss_of_numbers(y: np.ndarray, *, logits: bool) -> keras.losses.Loss:
     return keras.losses.MeanSquaredError()
 
 
-def _num_outputs(model: keras.Model) -> int:
+def num_outputs(model: keras.Model) -> int:
     """Number of outputs for each example and place."""
     shape: tuple[int, ...] = model.output_shape
     return shape[-1] if len(shape) > 1 else 1
@@ -126,11 +126,12 @@ def ends_in_probabilities(model: keras.Model) -> bool:
 
 
 # Names of layers and of operations of `keras.ops`: those that leave values as they are, or average
-# them.
+# them. Sums of probabilities are taken for averages, whatever they are divided by.
 _KEEPING = (
     *("reshape", "flatten", "permute", "transpose", "squeeze", "expanddims", "getitem", "cast"),
     *("dropout", "identity", "activityregularization", "repeatvector"),
-    *("concatenate", "stack", "average", "mean"),
+    *("concatenate", "stack", "average", "mean", "add", "divide", "truedivide", "multiply"),
+    *("clip", "minimum", "maximum"),
 )
 
 

@@ -4,18 +4,17 @@ import contextlib
 import json
 import os
 import pathlib
-import shutil
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
 
+from mc_keras.architecture import describe_network
 from mc_keras.connectors import Connector, connect
 from mc_keras.evaluation import PathReport, evaluate_path
 from mc_keras.paths import Path, load_path
 from mc_keras.provenance import versions
 from mc_keras.storage import PathLike, fingerprint
-from mc_keras.weight_space import describe_network
 
 
 class Workspace:
@@ -138,7 +137,11 @@ class Workspace:
 
     def finish(self) -> None:
         """Remove what was kept of all methods to go on."""
-        shutil.rmtree(self._folder / "unfinished", ignore_errors=True)
+        folder = self._folder / "unfinished"
+        for file in folder.glob("*.checkpoint"):
+            file.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it is not there, or files of others are in it
+            folder.rmdir()
 
     def _files(self, method: str, *, keep_path: bool) -> list[pathlib.Path]:
         files = [self.checkpoint(method), self.checkpoint(f"{method}.connecting")]

@@ -9,8 +9,10 @@ from mc_keras.connectors import CurveFitting
 from mc_keras.tasks import infer_loss
 from tests.contracts.models import MODELS
 
+SLOW = [pytest.param(method, marks=pytest.mark.slow) for method in ("linear", "slerp")]
 
-@pytest.mark.parametrize("method", ["linear", "arc", "slerp", CurveFitting(epochs=1)])
+
+@pytest.mark.parametrize("method", ["arc", CurveFitting(epochs=1), *SLOW])
 @pytest.mark.parametrize("name", MODELS)
 def test_connect_and_evaluate(name, method):
     (a, x, y), (b, _, _) = (MODELS[name](np.random.default_rng(0)) for _ in range(2))

@@ -62,17 +62,25 @@ def test_nothing_of_an_earlier_report_is_taken_for_a_part_of_this_one(
     start, end, data = dense_pair
     folder = tmp_path / "run"
     compare(num_exports=3, plane_resolution=2)
-    (folder / "figures" / "notes.txt").write_text("mine")
+    mine = [
+        folder / name
+        for name in ("figures/notes.txt", "figures/mine.png", "savedmodels/own/t_best/model.pb")
+    ]
+    mine += [folder / "unfinished/draft.tex", folder / "planes/mine.json"]
+    for file in mine:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("mine")
     linear = {"linear": Linear()}
     comparison = compare_methods(
         end, start, {"test": data}, linear, folder, num_points=2, num_exports=2, verbose=0
     )
     assert comparison.best == "linear"
-    exported = {file.relative_to(folder).as_posix() for file in folder.glob("savedmodels/*/*")}
+    exported = {file.relative_to(folder).as_posix() for file in folder.glob("savedmodels/linear/*")}
     assert exported == {"savedmodels/linear/t_0.000", "savedmodels/linear/t_1.000"}
-    assert not (folder / "planes").exists()
-    figures = {file.name for file in (folder / "figures").iterdir()}
-    assert figures == {"test_loss.png", "test_accuracy.png", "barriers.png", "notes.txt"}
+    assert [file.name for file in (folder / "planes").iterdir()] == ["mine.json"]
+    figures = {file.name for file in (folder / "figures").iterdir()} - {"notes.txt", "mine.png"}
+    assert figures == {"test_loss.png", "test_accuracy.png", "barriers.png"}
+    assert all(file.read_text() == "mine" for file in mine)
 
 
 @pytest.mark.slow

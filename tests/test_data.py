@@ -194,3 +194,9 @@ def test_data_that_do_not_fit_the_model():
         check_data(stateful, np.zeros((12, 7, 2)), Y)
     any_size = keras.Sequential([keras.Input((None, 4)), keras.layers.LSTM(3)])
     check_data(any_size, np.zeros((12, 7, 4)), Y)
+
+
+def test_sample_weights_are_refused():
+    weighted = tf.data.Dataset.from_tensor_slices((X, Y, np.ones(12)))
+    with pytest.raises(TypeError, match="pairs .x, y., without sample weights"):
+        as_xy(weighted.batch(4))

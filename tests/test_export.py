@@ -12,10 +12,10 @@ from mc_keras.layers import CurveLayer
 from tests.adjustment.networks import pair
 from tests.contracts.paths import PATHS
 
+SLOW = ["linear", "bezier", "concatenation at given knots", "optimal transport"]
 
-@pytest.fixture(
-    params=["linear", "arc", "bezier", "concatenation at given knots", "optimal transport"]
-)
+
+@pytest.fixture(params=["arc", *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])
 def path(request, batch_norm_pair):
     return PATHS[request.param](*batch_norm_pair[:2])
 
@@ -128,7 +128,17 @@ def test_augmentation_is_left_out_of_what_is_served(tmp_path):
         )
 
 
-def test_networks_that_read_words(tmp_path):
+@pytest.mark.parametrize(
+    "method",
+    [
+        "best",
+        *(
+            pytest.param(method, marks=pytest.mark.slow)
+            for method in ("linear+wa", "ot+repair", mc.connectors.CurveFitting(epochs=1))
+        ),
+    ],
+)
+def test_networks_that_read_words(method, tmp_path):
     words = ["a", "few", "short", "words"]
 
     def build():
@@ -142,10 +152,8 @@ def test_networks_that_read_words(tmp_path):
     x = np.array([[" ".join(rng.choice([*words, "other"], 4))] for _ in range(40)])
     y = np.array(["a" in row[0] for row in x]).astype(int)
     assert mc.evaluate_path(mc.connect(a, b), {"test": (x, y)}, 3)["test_loss"].shape == (3,)
-    for method in ("linear+wa", "best", "ot+repair", mc.connectors.CurveFitting(epochs=1)):
-        path = mc.connect(a, b, method, (x, y))
-        expected = path.model(0.3).predict(tf.constant(x), verbose=0)
-        folder = mc.export_path(path, tmp_path / path.method)
-        served = tf.saved_model.load(folder)
-        outputs = served.serve(tf.constant(x), tf.constant(0.3))
-        np.testing.assert_allclose(outputs, expected, atol=1e-5)
+    path = mc.connect(a, b, method, (x, y))
+    expected = path.model(0.3).predict(tf.constant(x), verbose=0)
+    served = tf.saved_model.load(mc.export_path(path, tmp_path / "path"))
+    outputs = served.serve(tf.constant(x), tf.constant(0.3))
+    np.testing.assert_allclose(outputs, expected, atol=1e-5)

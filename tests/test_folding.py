@@ -128,3 +128,11 @@ def test_other_models_are_refused():
 
     with pytest.raises(ValueError, match="built Sequential and Functional models"):
         mc.fold_batch_norm(Own())
+
+
+def test_calls_by_keyword():
+    inputs = keras.Input((4,))
+    hidden = keras.layers.BatchNormalization()(inputs=keras.layers.Dense(5)(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(2)(hidden))
+    x = np.random.default_rng(0).normal(size=(3, 4))
+    np.testing.assert_allclose(mc.fold_batch_norm(model)(x), model(x), atol=1e-6)

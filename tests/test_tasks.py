@@ -56,6 +56,8 @@ MODELS |= {
         functional(lambda x: ops.mean(ops.stack([ops.softmax(x), ops.softmax(2 * x)]), axis=0)),
         True,
     ),
+    "mean by operators": (functional(lambda x: (ops.softmax(x) + ops.softmax(2 * x)) / 2), True),
+    "clipped": (functional(lambda x: ops.clip(ops.softmax(x), 1e-7, 1.0)), True),
     "mean of logits": (functional(lambda x: layers.Average()([x, keras.ops.softmax(x)])), False),
 }
 

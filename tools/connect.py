@@ -82,6 +82,7 @@ def main(argv: Sequence[str]) -> None:
     _check_flags()
     import mc_keras as mc
     from mc_keras.comparing import compare_methods
+    from mc_keras.tasks import num_outputs
 
     inputs.import_code(_CODE.value)
     named = {method: mc.connectors.by_name(method) for method in _methods()}
@@ -110,7 +111,7 @@ def main(argv: Sequence[str]) -> None:
         verbose=_VERBOSE.value,
     )
     print(mc.reporting.comparison_table(comparison))
-    _warn_of_guessing(comparison, start.output_shape[-1])
+    _warn_of_guessing(comparison, num_outputs(start))
     print(f"\n* The best path. The report: {os.path.join(_OUTPUT_DIR.value, 'report.html')}")
 
 

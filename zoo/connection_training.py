@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from mc_keras import storage
+from mc_keras.batches import Batches
 from mc_keras.flows import (
     BijectionModel,
     Diverged,
@@ -26,7 +27,6 @@ from mc_keras.flows import (
     population_rows,
     row_size,
 )
-from mc_keras.zoo.batches import Batches
 from mc_keras.zoo.best_weights import BestWeights
 from mc_keras.zoo.checkpoint import Checkpoint
 from mc_keras.zoo.connection_recipes import ConnectionRecipe

@@ -6,8 +6,8 @@ from typing import Any
 
 import keras
 
+from mc_keras.architecture import structure
 from mc_keras.flows import Flow, misfit
-from mc_keras.weight_space import structure
 from mc_keras.zoo import download
 from mc_keras.zoo.architectures import build
 from mc_keras.zoo.manifest import manifest_of

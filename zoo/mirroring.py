@@ -6,11 +6,11 @@ import pathlib
 import shutil
 from collections.abc import Iterable
 
-from mc_keras.storage import atomic_folder
 from mc_keras.zoo import download
 from mc_keras.zoo.card import card_of
 from mc_keras.zoo.entries import AnyEntry
 from mc_keras.zoo.manifest import CARD_NAME, check_place, manifest_in, manifest_of, put_entry
+from mc_keras.zoo.placing import replacing
 
 
 def mirror(
@@ -43,7 +43,7 @@ def mirror(
     for entry in entries:
         files = download.fetch_all(entry, source, base_urls=origin.base_urls)
         copy = _in_own_folder(entry)
-        with atomic_folder(zoo / copy.name) as folder:
+        with replacing(zoo, copy.name, copy.section) as (folder, _):
             for role, file in files.items():
                 path = pathlib.PurePosixPath(copy.files[role].path)
                 target = folder / path.relative_to(copy.name)

@@ -13,8 +13,8 @@ import keras
 import numpy as np
 
 from mc_keras import storage
+from mc_keras.batches import Batches
 from mc_keras.zoo import training
-from mc_keras.zoo.batches import Batches
 from mc_keras.zoo.checkpoint import Checkpoint
 from mc_keras.zoo.datasets import DataSet, load_data
 from mc_keras.zoo.packing import SAME_ACCURACY

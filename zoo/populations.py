@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from mc_keras import storage
-from mc_keras.weight_space import clone
+from mc_keras.cloning import clone
 from mc_keras.zoo import download
 from mc_keras.zoo.architectures import build
 from mc_keras.zoo.entries import Architecture

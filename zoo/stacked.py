@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
+from mc_keras.batches import Batches
 from mc_keras.zoo.architectures import initialize
-from mc_keras.zoo.batches import Batches
 
 
 class StackedDense(keras.layers.Layer):

@@ -15,9 +15,9 @@ import filelock
 import keras
 
 from mc_keras import storage
+from mc_keras.batches import Batches
 from mc_keras.folding import fold_batch_norm
 from mc_keras.zoo import architectures, datasets, precision, verification
-from mc_keras.zoo.batches import Batches
 from mc_keras.zoo.checkpoint import Checkpoint, kept_dtype_policy
 from mc_keras.zoo.recipes import Recipe, get_recipe
 from mc_keras.zoo.schedules import learning_rates
@@ -158,6 +158,8 @@ def _finished(folder: pathlib.Path, run: dict[str, Any]) -> dict[str, Any]:
             f"{folder} holds the card of a finished run, but not its {WEIGHTS_FILE}: delete "
             f"{CARD_FILE} to train again, or choose another directory."
         )
+    # A process killed between the last two steps of its run leaves one.
+    (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
     return card
 
 

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 import keras
 import numpy as np
 
+from mc_keras.cloning import clone
 from mc_keras.evaluation import evaluate_path
 from mc_keras.flows import Flow, TransportedPath, check_fits, rows_layout
-from mc_keras.weight_space import WeightSpace, clone
+from mc_keras.weight_space import WeightSpace
 from mc_keras.zoo.card import card_of
 from mc_keras.zoo.connections import load_connection
 from mc_keras.zoo.datasets import DataSet, load_data

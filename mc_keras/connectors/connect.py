@@ -10,7 +10,9 @@ import keras
 import numpy as np
 
 from mc_keras.adjustment import Solutions
+from mc_keras.architecture import check_same_architecture, describe_network, structure
 from mc_keras.checkpoint import Checkpoint
+from mc_keras.cloning import clone
 from mc_keras.connectors.arc import Arc
 from mc_keras.connectors.base import Connector, Job
 from mc_keras.connectors.best import Best
@@ -26,14 +28,7 @@ from mc_keras.data import check_data, training_data
 from mc_keras.paths import Bezier, Path, PolygonalChain
 from mc_keras.provenance import versions
 from mc_keras.storage import PathLike, fingerprint
-from mc_keras.weight_space import (
-    WeightSpace,
-    check_finite,
-    check_same_architecture,
-    clone,
-    describe_network,
-    structure,
-)
+from mc_keras.weight_space import WeightSpace, check_finite
 
 _NAMES: dict[str, Callable[[], Connector]] = {
     "linear": Linear,

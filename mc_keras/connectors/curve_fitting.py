@@ -5,6 +5,7 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
+from mc_keras.batches import AUGMENTATIONS, Batches
 from mc_keras.checkpoint import Checkpoint
 from mc_keras.connectors.base import Connector, Job
 from mc_keras.connectors.options import not_negative, one_of, positive, whole
@@ -12,7 +13,6 @@ from mc_keras.models import CurveModel, GaripovSchedule
 from mc_keras.paths import AffinePath, Bezier, Coefficients
 from mc_keras.tasks import infer_accuracy, infer_loss
 from mc_keras.weight_space import WeightSpace
-from mc_keras.zoo.batches import AUGMENTATIONS, Batches
 
 
 class CurveFitting(Connector):
@@ -93,6 +93,11 @@ class CurveFitting(Connector):
             num_strata=self.num_strata,
             seed=job.seed,
         )
+        if not model.trainable_variables:
+            raise ValueError(
+                f"All layers of '{start.name}' are frozen, so that a curve between the networks "
+                "cannot be trained: set `trainable` of the start network to True."
+            )
         accuracy = infer_accuracy(start, y)
         model.compile(
             optimizer=_OPTIMIZERS[self.optimizer](self.learning_rate, self.epochs * len(batches)),

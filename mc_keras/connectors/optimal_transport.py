@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from mc_keras.cloning import clone
 from mc_keras.connectors.base import Connector, Job
 from mc_keras.connectors.linear import Linear
 from mc_keras.connectors.options import one_of, whole
@@ -17,7 +18,7 @@ from mc_keras.paths import Path, PiecewisePath
 from mc_keras.progress import ProgressBar
 from mc_keras.units import Matching, match_units, permute_all, unit_groups
 from mc_keras.units.activations import second_moments
-from mc_keras.weight_space import WeightSpace, clone
+from mc_keras.weight_space import WeightSpace
 
 MATCHES: tuple[Literal["weights", "activations", "both"], ...] = ("weights", "activations", "both")
 # Where the loss of stage one is measured.

@@ -44,7 +44,7 @@ class WeightAdjustment(LayerByLayer):
             at random.
         num_examples: Number of examples, drawn at random; if not given, as many as 4 GiB hold the
             activations of, with a warning if these are not all. More take no more memory, but
-            longer: activations are computed again.
+            longer: activations go to temporary files.
 
     Raises:
         TypeError: If `base` is another connector.

@@ -228,6 +228,8 @@ def _divides(model: keras.Model, index: int, variables: set[int]) -> bool:
         before = keras.Function(model.inputs[0], cut)
     except (ValueError, AttributeError):  # used more than once, or with several inputs
         return False
+    if not isinstance(cut, keras.KerasTensor):  # several tensors, or one in several places
+        return False
     # A mask travels beside the tensor and would be lost at a cut.
     if getattr(cut, "_keras_mask", None) is not None or _operations_after(model, cut) is None:
         return False

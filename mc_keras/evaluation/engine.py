@@ -1,5 +1,6 @@
 """The engine: loss and metrics at many points of weight space, with shared work done once."""
 
+import collections
 import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -57,7 +58,8 @@ class Engine:
         reestimate: Whether batch-norm statistics are measured at every point.
 
     Raises:
-        ValueError: If the batch size is no positive whole number.
+        ValueError: If the batch size is no positive whole number, or two values would have one
+            name.
 
     Attributes:
         rows: Examples in a block.
@@ -78,6 +80,12 @@ class Engine:
         ):
             raise ValueError(
                 f"`batch_size` must be an integer of at least 1, or None, received {batch_size!r}."
+            )
+        names = collections.Counter(f"{s}_{name}" for s in splits for name in measures.names)
+        if (double := names.most_common(1)[0])[1] > 1:
+            raise ValueError(
+                f"Two of the values to measure would be called '{double[0]}', after a split and "
+                "what is measured on it: rename a split."
             )
         self._space = space
         self._sizes = {name: len(y) for name, (_, y) in splits.items()}

@@ -168,14 +168,15 @@ class AffineFamily(Family):
     def _combined(self, members: Sequence[int], variable: int, length: int) -> np.ndarray:
         arrays, shape = self.arrays(variable), self.shapes[variable]
         combined = aligned_zeros((length, *shape), arrays[0].dtype)
-        arrays = [array.astype("float32", copy=False) for array in arrays]
-        coefficients = self.coefficients(members, variable).astype("float32")
+        precision = "float64" if combined.dtype == "float64" else "float32"
+        arrays = [array.astype(precision, copy=False) for array in arrays]
+        coefficients = self.coefficients(members, variable).astype(precision)
         axes = (1,) * (len(shape) - coefficients.ndim + 2) + coefficients.shape[2:]
         rows = max(1, _CHUNK // max(math.prod(shape), 1))
         for begin in range(0, len(members), rows):
             part = coefficients[begin : begin + rows]
             target = combined[begin : begin + len(part)]
-            total = target if target.dtype == "float32" else np.zeros(target.shape, "float32")
+            total = target if target.dtype == precision else np.zeros(target.shape, precision)
             for k, array in enumerate(arrays):
                 total += part[:, k].reshape(-1, *axes) * array
             if total is not target:

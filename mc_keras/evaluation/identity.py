@@ -8,9 +8,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from mc_keras.architecture import structure
 from mc_keras.paths import Path
 from mc_keras.storage import fingerprint
-from mc_keras.weight_space import structure
 
 
 def path_fingerprint(path: Path) -> str:

@@ -148,6 +148,8 @@ class Measures:
 def _loss(loss: Any, model: keras.Model) -> keras.losses.Loss:
     if isinstance(loss, str):
         loss = _by_name(loss, "loss", model)
+    if isinstance(loss, type) and issubclass(loss, keras.losses.Loss):
+        loss = loss()
     if isinstance(loss, keras.losses.Loss):
         return loss
     if not callable(loss):
@@ -188,7 +190,37 @@ class _FunctionLoss(keras.losses.Loss):
         self._function = function
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        return self._function(y_true, y_pred)
+        return self._function(*_of_same_rank(y_true, y_pred))
+
+
+def _of_same_rank(y: Any, outputs: Any) -> tuple[Any, Any]:
+    """Targets and outputs as Keras gives them to a loss: a last axis of 1 in both, or in none.
+
+    With it in one of them, functions would broadcast each target against all outputs.
+    """
+    y, outputs = keras.ops.convert_to_tensor(y), keras.ops.convert_to_tensor(outputs)
+    ranks = len(y.shape), len(outputs.shape)
+    if ranks[0] == ranks[1] + 1 and y.shape[-1] == 1:
+        y = keras.ops.squeeze(y, -1)
+    elif ranks[1] == ranks[0] + 1 and outputs.shape[-1] == 1:
+        y = keras.ops.expand_dims(y, -1)
+    return y, outputs
+
+
+def _of_each_example(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """A metric's function, whose one number for a batch counts for each example of it."""
+
+    @functools.wraps(function)
+    def values(y: Any, outputs: Any) -> Any:
+        y, outputs = keras.ops.convert_to_tensor(y), keras.ops.convert_to_tensor(outputs)
+        if keras.backend.is_float_dtype(y.dtype):  # as Keras feeds numbers
+            y = keras.ops.cast(y, outputs.dtype)
+        found = keras.ops.convert_to_tensor(function(*_of_same_rank(y, outputs)))
+        if len(found.shape):
+            return found
+        return keras.ops.broadcast_to(found, keras.ops.shape(outputs)[:1])
+
+    return values
 
 
 def _metric(item: Any, model: keras.Model, y: np.ndarray) -> keras.metrics.Metric | None:
@@ -206,7 +238,7 @@ def _metric(item: Any, model: keras.Model, y: np.ndarray) -> keras.metrics.Metri
         raise TypeError(
             f"A metric must be a Keras metric, its name or a function, received {item!r:.80}."
         )
-    return keras.metrics.MeanMetricWrapper(item, name=name)
+    return keras.metrics.MeanMetricWrapper(_of_each_example(item), name=name)
 
 
 def _by_name(name: str, what: str, model: keras.Model) -> Any:

@@ -115,7 +115,8 @@ class PathReport(Report):
                 chord = np.where(s < 1, (1 - s) * values[0], 0) + np.where(s > 0, s * values[-1], 0)
                 return float((values - chord).max())
         if definition == "ends":
-            return float(values.max() - (values[0] + values[-1]) / 2)
+            with np.errstate(invalid="ignore"):
+                return float(values.max() - (values[0] + values[-1]) / 2)
         raise ValueError(
             f"There is no barrier {definition!r}; the definitions are 'chord' and 'ends'."
         )

@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
+from mc_keras.architecture import check_same_architecture
 from mc_keras.checkpoint import Checkpoint
+from mc_keras.cloning import clone
 from mc_keras.evaluation.engine import Engine
 from mc_keras.evaluation.families import AffineFamily
 from mc_keras.evaluation.frame import Frame
@@ -19,7 +21,7 @@ from mc_keras.paths import AffinePath, Bezier, Path, PolygonalChain
 from mc_keras.provenance import versions
 from mc_keras.storage import PathLike, fingerprint
 from mc_keras.tasks import check_targets
-from mc_keras.weight_space import WeightSpace, check_finite, check_same_architecture, clone
+from mc_keras.weight_space import WeightSpace, check_finite
 
 _NUM_PATH_POINTS = 61
 
@@ -90,7 +92,7 @@ def evaluate_plane(
         check_same_architecture(model, path.space.model)
     frame = Frame(corners.arrays)
     x, y = frame.grid(resolution, margin)
-    splits = checked_splits(model, data)
+    splits = checked_splits(model, data, loss)
     if loss is None:
         check_targets(model, splits)
     measures = Measures(model, *next(iter(splits.values())), loss, metrics)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 import numpy as np
 
 from mc_keras.batch_norm import has_batch_norm
@@ -85,7 +86,7 @@ def evaluate_path(
         )
     began = time.perf_counter()
     t = _positions(path, num_points, positions)
-    splits = checked_splits(path.space.model, data)
+    splits = checked_splits(path.space.model, data, loss)
     if loss is None:
         check_targets(path.space.model, splits)
     reestimate = check_batch_norm(path.space.model, batch_norm, splits)
@@ -143,8 +144,15 @@ def _positions(path: Path, num_points: int, positions: Sequence[float] | None) -
     ]
 
 
-def checked_splits(model: Any, data: Any) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def checked_splits(
+    model: Any, data: Any, loss: Any = None
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Splits in memory that can be fed to a model.
+
+    Args:
+        model: The model.
+        data: Splits by name.
+        loss: What is measured; the usual loss of the model and the targets if not given.
 
     Raises:
         TypeError: If `data` are not splits.
@@ -159,7 +167,7 @@ def checked_splits(model: Any, data: Any) -> dict[str, tuple[np.ndarray, np.ndar
             )
     splits = as_splits(data)
     for name, (x, y) in splits.items():
-        check_data(model, x, y, f"split '{name}'")
+        check_data(model, x, y, f"split '{name}'", are_labels=_takes_labels(loss))
     shapes = {name: y.shape[1:] for name, (_, y) in splits.items()}
     if len({len(() if shape == (1,) else shape) for shape in shapes.values()}) > 1:
         raise ValueError(
@@ -168,6 +176,14 @@ def checked_splits(model: Any, data: Any) -> dict[str, tuple[np.ndarray, np.ndar
             "example: one-hot rows in all of them, or labels."
         )
     return splits
+
+
+def _takes_labels(loss: Any) -> bool:
+    """Whether whole numbers are numbers of outputs to a loss, as to the usual one."""
+    sparse = keras.losses.SparseCategoricalCrossentropy
+    if isinstance(loss, sparse):
+        return loss.get_config().get("ignore_class") is None
+    return loss in (None, sparse, sparse.__name__, "sparse_categorical_crossentropy")
 
 
 def check_batch_norm(model: Any, mode: str, splits: Any) -> bool:

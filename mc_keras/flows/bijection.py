@@ -7,10 +7,12 @@ from typing import Any
 import keras
 import numpy as np
 
+from mc_keras.architecture import check_same_architecture
+from mc_keras.cloning import clone
 from mc_keras.flows.flow import Flow, checked_flow
 from mc_keras.flows.networks import check_fits
 from mc_keras.flows.rows import population_rows, rows_layout, unpack
-from mc_keras.weight_space import WeightSpace, check_same_architecture, clone
+from mc_keras.weight_space import WeightSpace
 
 
 class BijectionModel(keras.Model):

@@ -5,9 +5,10 @@ from typing import Any
 
 import keras
 
+from mc_keras.architecture import first_difference, structure
 from mc_keras.flows.flow import Flow
 from mc_keras.flows.rows import rows_layout
-from mc_keras.weight_space import WeightSpace, first_difference, structure
+from mc_keras.weight_space import WeightSpace
 
 
 def describe_networks(network: keras.Model, **about: Any) -> dict[str, Any]:

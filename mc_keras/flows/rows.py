@@ -7,8 +7,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from mc_keras.architecture import check_same_architecture
 from mc_keras.units.rows import Rows, only_butterflies
-from mc_keras.weight_space import WeightSpace, check_finite, check_same_architecture
+from mc_keras.weight_space import WeightSpace, check_finite
 
 
 def rows_layout(space: WeightSpace) -> Rows:

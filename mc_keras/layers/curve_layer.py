@@ -76,9 +76,16 @@ class CurveLayer(keras.layers.Layer):
         # Control points stay in float32: a mixed-precision wrapper would cast them, and with them
         # the regularisers, to half precision. The wrapped layer computes in its own dtype.
         kwargs["dtype"] = "float32"
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)
         if not isinstance(layer, keras.Layer):
             raise TypeError(f"CurveLayer wraps a Keras layer, received {type(layer).__name__}.")
+        for inner in layer._flatten_layers():
+            if isinstance(inner, keras.layers.SpectralNormalization):
+                raise ValueError(
+                    f"'{inner.name}' (SpectralNormalization) changes its weights at every call in "
+                    "training, which those on a curve do not follow: use a method that does not "
+                    "train, such as 'linear' or 'ot'."
+                )
         self._hidden = _Hidden(layer)
         self.curve = curve if curve is not None else Bezier(num_control_points=3)
         self.fix_start = fix_start
@@ -126,11 +133,13 @@ class CurveLayer(keras.layers.Layer):
             self.control_points.append(
                 [
                     self.add_weight(
-                        name=f"point_{k}_{i}",
+                        # Some optimizers go by the names of the variables.
+                        name=f"point_{k}_{i}_{variable.path.replace('/', '_')}",
                         shape=variable.shape,
                         dtype=variable.dtype,
                         initializer="zeros",
                         trainable=not fixed and variable.trainable,
+                        constraint=variable.constraint,
                         autocast=False,
                     )
                     for i, variable in enumerate(space.variables)

@@ -8,12 +8,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from mc_keras.architecture import check_same_architecture
 from mc_keras.batch_norm import estimate_batch_norm, measured_variables
+from mc_keras.cloning import clone
 from mc_keras.data import inputs_of, names_them
 from mc_keras.layers import CurveLayer
 from mc_keras.paths import AffinePath, Bezier, Coefficients, PolygonalChain
 from mc_keras.storage import fingerprint
-from mc_keras.weight_space import WeightSpace, check_same_architecture, clone
+from mc_keras.weight_space import WeightSpace
 
 _FIT = inspect.signature(keras.Model.fit)
 _EXPORT = list(inspect.signature(keras.Model.export).parameters)[2:]  # after self and filepath
@@ -68,7 +70,7 @@ class CurveModel(keras.Model):
         **kwargs: Any,
     ):
         kwargs["dtype"] = "float32"
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)
         if num_strata < 1:
             raise ValueError(f"num_strata must be at least 1, received {num_strata}.")
         check_same_architecture(start, end)
@@ -83,6 +85,8 @@ class CurveModel(keras.Model):
         )
         a, b = WeightSpace(start), WeightSpace(end)
         self.curve_layer.set_ends(a.read(), b.read(), states=(a.read_state(), b.read_state()))
+        if hasattr(start, "output_names"):  # losses and metrics may go by them
+            self.output_names = list(start.output_names)
         self.num_strata = num_strata
         self.supports_jit = self.curve_layer.supports_jit
         self._position = self.add_weight(
@@ -227,6 +231,12 @@ class CurveModel(keras.Model):
         """Predict with the network at `position`; see `keras.Model.predict_on_batch`."""
         self._refresh_batch_norm()
         return super().predict_on_batch(*args, **kwargs)
+
+    def save(self, *args: Any, **kwargs: Any) -> Any:
+        """Save the model with the statistics at `position`; see `keras.Model.save`."""
+        if self._batch_norm_data is not None:
+            self._refresh_batch_norm()
+        return super().save(*args, **kwargs)
 
     def export(self, filepath: Any, *args: Any, **kwargs: Any) -> Any:
         """Write the network at `position` as a SavedModel; see `keras.Model.export`."""

@@ -9,9 +9,10 @@ import keras
 import numpy as np
 
 from mc_keras.batch_norm import estimate_batch_norm
+from mc_keras.cloning import clone
 from mc_keras.data import inputs_of
 from mc_keras.storage import PathLike
-from mc_keras.weight_space import WeightSpace, clone
+from mc_keras.weight_space import WeightSpace
 
 
 class Path(abc.ABC):

@@ -48,8 +48,10 @@ def save_path(path: Path, file: PathLike) -> None:
     """Write `path` to `file`, atomically.
 
     Raises:
+        ValueError: If Keras could not make the model of the path from its configuration again.
         OSError: If the file cannot be written.
     """
+    _check_restorable(path.space.model)
     store = ArrayStore()
     description = path.describe(store)
     header = {
@@ -62,6 +64,20 @@ def save_path(path: Path, file: PathLike) -> None:
         "path": description,
     }
     write_archive(file, header, store.arrays)
+
+
+def _check_restorable(model: keras.Layer) -> None:
+    """Check that no layer is in several models, which their configurations do not tell."""
+    inside: dict[int, keras.Layer] = {}
+    for container in model._flatten_layers():
+        for layer in container.layers if isinstance(container, keras.Model) else ():
+            other = inside.setdefault(id(layer), container)
+            if other is not container and layer.weights:
+                raise ValueError(
+                    f"The layer '{layer.name}' is in the models '{other.name}' and "
+                    f"'{container.name}', which Keras does not write down, so that it could not be "
+                    "read again: build the network without nesting these models."
+                )
 
 
 def load_path(

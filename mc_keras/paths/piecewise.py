@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from mc_keras.architecture import check_same_architecture
 from mc_keras.paths.base import Path
 from mc_keras.paths.edits import EditsPath
 from mc_keras.weight_space import WeightSpace
@@ -27,7 +28,8 @@ class PiecewisePath(Path):
         provenance: See `Path`.
 
     Raises:
-        ValueError: If the segments do not meet, or the positions are not rising from 0 to 1.
+        ValueError: If the segments do not meet or are of several architectures, or the positions
+            are not rising from 0 to 1.
     """
 
     def __init__(
@@ -53,6 +55,9 @@ class PiecewisePath(Path):
                 f"{len(self.segments)} segments need {len(self.segments) + 1} rising positions "
                 f"from 0.0 to 1.0, received {self.ends}."
             )
+        for segment in self.segments:
+            if segment.space.model is not self.space.model:
+                check_same_architecture(self.space.model, segment.space.model)
         for k, (segment, following) in enumerate(itertools.pairwise(self.segments)):
             for a, b, variable in zip(segment(1.0), following(0.0), self.variables, strict=True):
                 if not np.array_equal(a, b):

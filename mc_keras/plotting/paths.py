@@ -30,7 +30,8 @@ def plot_paths(reports: "Mapping[str, PathReport]", name: str = "test_accuracy")
     """Draw one quantity of several paths against the position `t`.
 
     A dot is the worst point of a path; the legend lists these from good to bad. The dashed line
-    joins the two end points: how far a curve gets on the wrong side of it is its barrier. A value
+    joins the two end points. How far a curve gets on the wrong side of it is its barrier where `t`
+    is the fraction of the length travelled, as on straight lines; see `PathReport.barrier`. A value
     that is not finite is a cross on the bad side of the axes.
 
     Args:

@@ -110,7 +110,7 @@ def _draw_map(figure: "Figure", ax: "Axes", plane: "PlaneReport", name: str) -> 
     shown = quantity(name, plane.splits)
     values, label = plane[name] * shown.factor, shown.label
     if not plane.lower_is_better(name):
-        values, label = shown.factor - values, label.replace("accuracy", "error")
+        values, label = _upside_down(values, shown)
     levels = log_levels(values, *_scale(values, shown, plane.loss_name))
     beyond = levels[-1] + np.ptp(levels)
     values = np.where(np.isfinite(values), np.minimum(values, beyond), beyond)
@@ -123,6 +123,15 @@ def _draw_map(figure: "Figure", ax: "Axes", plane: "PlaneReport", name: str) -> 
     bar.outline.set_visible(False)
     bar.ax.tick_params(length=0, labelcolor=INK, labelsize=9)
     bar.set_label(label, fontsize=10, color=INK)
+
+
+def _upside_down(values: np.ndarray, shown: "Quantity") -> tuple[np.ndarray, str]:
+    """A quantity whose large values are the good ones, so that the small ones are, and its name."""
+    if "accuracy" in shown.label:
+        return shown.factor - values, shown.label.replace("accuracy", "error")
+    if shown.percent:
+        return shown.factor - values, f"100 - {shown.label}"
+    return -values, f"minus {shown.label}"
 
 
 def _different(levels: np.ndarray) -> list[str]:

@@ -1,5 +1,8 @@
 """The comparison as a file for programs."""
 
+import json
+import pathlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +19,7 @@ FORMAT = "mc_keras.comparison"
 FORMAT_VERSION = 1
 
 
-def write_results(file: PathLike, comparison: "Comparison") -> None:
+def write_results(file: PathLike, comparison: "Comparison", files: Sequence[str] = ()) -> None:
     """Write a comparison as JSON.
 
     Accuracies are fractions, losses means over the examples. Numbers that are not finite are the
@@ -25,6 +28,7 @@ def write_results(file: PathLike, comparison: "Comparison") -> None:
     Args:
         file: Where to write; replaced as a whole.
         comparison: What to write.
+        files: What else belongs to the report, relative to its folder.
 
     Raises:
         OSError: If the file cannot be written.
@@ -36,6 +40,7 @@ def write_results(file: PathLike, comparison: "Comparison") -> None:
         "title": comparison.title,
         "best": comparison.best,
         "provenance": dict(comparison.provenance),
+        "files": list(files),
         "methods": {
             method: {
                 "explanation": comparison.explanations.get(method, ""),
@@ -47,6 +52,17 @@ def write_results(file: PathLike, comparison: "Comparison") -> None:
         },
     }
     write_json(file, record)
+
+
+def files_of_report(file: PathLike) -> list[str]:
+    """What else belongs to a report, by what `write_results` wrote of it; nothing if it is none."""
+    try:
+        record = json.loads(pathlib.Path(file).read_text(encoding="utf-8"))
+        files = record["files"] if record["format"] == FORMAT else []
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    inside = [pathlib.PurePosixPath(name) for name in files if isinstance(name, str)]
+    return [str(name) for name in inside if not name.is_absolute() and ".." not in name.parts]
 
 
 def _measured(report: "PathReport") -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The sections of the HTML report, in the order of the page."""
 
 import itertools
+import math
 from typing import TYPE_CHECKING
 
 from mc_keras.evaluation.quantities import short_number
@@ -22,6 +23,9 @@ def header(comparison: "Comparison") -> str:
         ("rises to", "at or below") if report.lower_is_better(name) else ("falls to", "at or above")
     )
     worst = {method: shown.text(r.worst(name)) for method, r in comparison.reports.items()}
+    line = comparison.reports.get("linear", report)
+    if not math.isfinite(line.worst(name)):
+        low, worst["linear"] = "is", "not finite"
     sentences = []
     if "linear" in worst and best != "linear":
         sentences.append(
@@ -84,8 +88,8 @@ def table(comparison: "Comparison") -> str:
         f"<thead>\n{''.join(heads)}</thead>\n<tbody>\n{''.join(rows)}</tbody>\n</table></div>\n"
         '<p class="note">Worst and mean over the points of each path; the best value of a column '
         "is bold. The barrier is how far the loss rises above the straight line between its "
-        'values at the two ends. <span class="screen">Point at a row to see its path alone in the '
-        "figures.</span></p>\n"
+        "values at the two ends, along the length travelled. "
+        '<span class="screen">Point at a row to see its path alone in the figures.</span></p>\n'
         "</section>\n"
     )
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from mc_keras.architecture import check_same_architecture
 from mc_keras.evaluation import PathReport
 from mc_keras.evaluation.points import checked_splits
 from mc_keras.locks import LOCK, locked
@@ -21,7 +22,6 @@ from mc_keras.reproduction.result import SPLITS, Reproduction
 from mc_keras.reproduction.rows import connector_of
 from mc_keras.reproduction.writing import write
 from mc_keras.storage import PathLike
-from mc_keras.weight_space import check_same_architecture
 from mc_keras.workspace import Workspace
 
 Reports = dict[str, dict[str, PathReport]]

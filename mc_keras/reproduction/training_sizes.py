@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from mc_keras.architecture import check_same_architecture
 from mc_keras.evaluation import PathReport
 from mc_keras.evaluation.points import checked_splits
 from mc_keras.plotting.style import GRID, INK, method_styles, new_figure
@@ -21,7 +22,6 @@ from mc_keras.reproduction.result import SPLITS
 from mc_keras.reproduction.rows import connector_of
 from mc_keras.reproduction.writing import save_drawing
 from mc_keras.storage import PathLike, write_json
-from mc_keras.weight_space import check_same_architecture
 from mc_keras.workspace import Workspace
 
 if TYPE_CHECKING:

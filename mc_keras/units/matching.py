@@ -8,13 +8,14 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from mc_keras.architecture import check_same_architecture
 from mc_keras.storage import fingerprint
 from mc_keras.units.activations import correlations
 from mc_keras.units.descent import By, Descent
 from mc_keras.units.groups import UnitGroup
 from mc_keras.units.search import unit_groups
 from mc_keras.user_warning import warn_user
-from mc_keras.weight_space import WeightSpace, check_same_architecture
+from mc_keras.weight_space import WeightSpace
 
 # `best`, and rows of a table that differ in what follows, ask for the same matchings again.
 _KEPT: dict[str, tuple[list[NDArray[np.int64]], list[float]]] = {}

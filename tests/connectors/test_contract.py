@@ -29,7 +29,14 @@ def pair(request):
     return request.getfixturevalue(request.param)
 
 
-@pytest.fixture(params=CONNECTORS)
+SLOW = {"bezier of order 3", "polychain"}
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in CONNECTORS
+    ]
+)
 def connector(request):
     return CONNECTORS[request.param]
 
@@ -66,7 +73,9 @@ def test_reversal(connector, pair):
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
-@pytest.fixture(params=["float64", "float16", "bfloat16"])
+@pytest.fixture(
+    params=["bfloat16", *(pytest.param(n, marks=pytest.mark.slow) for n in ("float64", "float16"))]
+)
 def precision(request):
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(request.param)

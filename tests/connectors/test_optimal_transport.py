@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
 import mc_keras as mc
+from mc_keras.cloning import clone
 from mc_keras.connectors import Arc, OptimalTransport
 from mc_keras.connectors.permutation_stage import SlotEditor, Slots, half_free, one_slot, swaps
 from mc_keras.units import permute, permute_all, unit_groups
-from mc_keras.weight_space import WeightSpace, clone
+from mc_keras.weight_space import WeightSpace
 from tests.networks import batch_norm_network, classification_data, dense_network
 from tests.units.networks import randomize
 

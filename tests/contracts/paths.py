@@ -4,11 +4,12 @@ import keras
 import numpy as np
 
 import mc_keras as mc
+from mc_keras.cloning import clone
 from mc_keras.flows import RealNVP, TransportedPath, pack
 from mc_keras.paths import AffinePath, Bezier, PolygonalChain
 from mc_keras.paths.files import ArrayStore
 from mc_keras.units.rows import incoming_rows
-from mc_keras.weight_space import WeightSpace, clone
+from mc_keras.weight_space import WeightSpace
 from tests.contracts.flows import stirred
 
 

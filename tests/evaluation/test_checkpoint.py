@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 
+import keras
 import numpy as np
 import pytest
 
@@ -216,6 +217,24 @@ def test_names_of_layers_do_not_matter(tmp_path):
             checkpoint=tmp_path / "same.checkpoint",
             verbose=0,
         )
+        for _ in range(2)
+    ]
+    np.testing.assert_array_equal(reports[0]["test_loss"], reports[1]["test_loss"])
+
+
+class Weighted(keras.losses.Loss):
+    """Its configuration is another one when it has been JSON."""
+
+    def get_config(self):
+        return {"of_classes": {0: 1.0, 1: 5.0}, "pair": (1, 2)}
+
+    def call(self, y, outputs):
+        return (keras.ops.cast(y, "float32") - outputs[:, 0]) ** 2
+
+
+def test_a_loss_with_any_configuration_goes_on(path, splits, tmp_path):
+    reports = [
+        mc.evaluate_path(path, splits, 3, loss=Weighted(), checkpoint=tmp_path / "file", verbose=0)
         for _ in range(2)
     ]
     np.testing.assert_array_equal(reports[0]["test_loss"], reports[1]["test_loss"])

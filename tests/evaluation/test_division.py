@@ -97,3 +97,20 @@ def test_only_products_and_elementwise_are_fused():
     assert is_dense("deep")
     assert is_dense("pixels")
     assert not is_dense("convolutions")
+
+
+def test_layers_that_take_several_tensors_are_no_cut():
+    layers = keras.layers
+    inputs = keras.Input((7,), dtype="int32")
+    steps = layers.Embedding(9, 5, mask_zero=True, trainable=False)(inputs)
+    attention = layers.MultiHeadAttention(2, 4)(steps, steps)
+    masked = keras.Model(inputs, layers.Dense(3)(layers.Flatten()(attention)))
+    space = WeightSpace(masked)
+    moving = ["embedding" not in variable.path for variable in space.variables]
+    division = divide(space, moving, [])
+    assert layer_names(space, division) == ["Embedding", "Embedding"]
+    inputs = keras.Input((7, 5))
+    attention = layers.MultiHeadAttention(2, 4)(inputs, inputs)
+    first = WeightSpace(keras.Model(inputs, layers.Dense(3)(layers.Flatten()(attention))))
+    division = divide(first, [True] * len(first.variables), [])
+    assert layer_names(first, division) == [None, None]

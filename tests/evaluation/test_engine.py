@@ -7,9 +7,9 @@ import tensorflow as tf
 
 import mc_keras as mc
 from mc_keras.batch_norm import has_batch_norm
+from mc_keras.cloning import clone
 from mc_keras.evaluation import groups, sweep
 from mc_keras.tasks import infer_accuracy, infer_loss
-from mc_keras.weight_space import clone
 from tests.contracts.architectures import ARCHITECTURES
 from tests.contracts.paths import PATHS
 from tests.networks import classification_data

@@ -155,3 +155,34 @@ def test_functions_of_one_name_are_told_apart(split):
         metric.__name__ = "scaled"
     one, other = (Measures(model, x, y, None, [metric]).config for metric in metrics)
     assert one != other
+
+
+def numbers(count=60):
+    """Targets `(n,)`, and a network whose outputs are `(n, 1)`."""
+    x, _ = classification_data((5,), count)
+    return dense_network(outputs=1), x, np.random.default_rng(1).normal(size=count)
+
+
+def mean_absolute_error(y, outputs):
+    return keras.ops.mean(keras.ops.abs(y - outputs))
+
+
+@pytest.mark.parametrize("columns", [0, 1])
+@pytest.mark.parametrize(
+    "loss", [lambda y, z: (y - z) ** 2, "hinge", "squared_hinge", keras.losses.Hinge, "log_cosh"]
+)
+def test_targets_with_and_without_a_last_axis_are_those_of_each_example(loss, columns):
+    model, x, y = numbers()
+    y = np.sign(y).reshape((-1, 1) if columns else -1).astype("float32")
+    found = run(Measures(model, x, y, loss, []), model, x, y, [60])
+    kind = loss if callable(loss) and not isinstance(loss, type) else keras.losses.get(loss)
+    model.compile(loss=kind() if isinstance(kind, type) else kind)
+    assert found[0] == pytest.approx(model.evaluate(x, y, verbose=0, batch_size=60), rel=1e-5)
+
+
+@pytest.mark.parametrize("sizes", [[60], [1, 42, 17]])
+def test_one_number_for_a_batch_counts_for_its_examples(sizes):
+    model, x, y = numbers()
+    measures = Measures(model, x, y, mean_absolute_error, [mean_absolute_error])
+    expected = np.abs(np.asarray(model(x))[:, 0] - y).mean()
+    assert run(measures, model, x, y, sizes) == pytest.approx([expected] * 2, rel=1e-5)

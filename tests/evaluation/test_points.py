@@ -139,3 +139,53 @@ def test_batch_norm_is_measured_the_same_whatever_the_other_splits_are():
 def test_bad_arguments(path, split, arguments, message):
     with pytest.raises((TypeError, ValueError), match=message):
         mc.evaluate_path(**{"path": path, "data": {"test": split}, "verbose": 0} | arguments)
+
+
+def test_a_loss_of_your_own_takes_whole_numbers_that_are_no_labels():
+    model = dense_network(outputs=2)
+    x, _ = classification_data((5,), 30)
+    counts = np.random.default_rng(0).poisson(5, 30)
+
+    def loss(y, outputs):
+        return (keras.ops.cast(y, "float32") - outputs[:, 0]) ** 2 + outputs[:, 1] ** 2
+
+    report = mc.evaluate_path(
+        mc.connect(model, model), {"test": (x, counts)}, 2, loss=loss, metrics=[], verbose=0
+    )
+    outputs = np.asarray(model(x))
+    expected = np.mean((counts - outputs[:, 0]) ** 2 + outputs[:, 1] ** 2)
+    np.testing.assert_allclose(report["test_loss"], expected, rtol=1e-5)
+    ignoring = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=-1)
+    labels = counts % 3 - 1
+    report = mc.evaluate_path(
+        mc.connect(model, model), {"test": (x, labels)}, 2, loss=ignoring, metrics=[], verbose=0
+    )
+    np.testing.assert_allclose(report["test_loss"], ignoring(labels, model(x)), rtol=1e-5)
+    for given in (None, "sparse_categorical_crossentropy"):
+        with pytest.raises(ValueError, match="labels of the split 'test' go from -1 to 1"):
+            mc.evaluate_path(mc.connect(model, model), {"test": (x, labels)}, 2, loss=given)
+
+
+def test_two_values_of_one_name_are_refused(path, split):
+    metric = keras.metrics.SparseCategoricalCrossentropy(name="x_loss", from_logits=True)
+    with pytest.raises(ValueError, match="would be called 'te_x_loss'.*rename a split"):
+        mc.evaluate_path(path, {"te": split, "te_x": split}, 2, metrics=[metric])
+
+
+@pytest.mark.parametrize("method", ["linear", "arc"])
+def test_networks_in_double_precision_are_measured_in_it(method):
+    def build(seed):
+        keras.utils.set_random_seed(seed)
+        layers = (
+            keras.layers.Dense(8, "tanh", dtype="float64"),
+            keras.layers.Dense(2, dtype="float64"),
+        )
+        return keras.Sequential([keras.Input((4,), dtype="float64"), *layers])
+
+    path = mc.connect(build(0), build(1), method)
+    x = np.random.default_rng(0).normal(size=(50, 4))
+    y = np.asarray(path.model(0.5)(x))
+    loss = keras.losses.MeanSquaredError(dtype="float64")
+    report = mc.evaluate_path(path, {"test": (x, y)}, 3, loss=loss, metrics=[], verbose=0)
+    assert report["test_loss"][1] < 1e-25
+    assert report["test_loss"].min() >= 0.0

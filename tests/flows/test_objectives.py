@@ -154,7 +154,10 @@ def test_a_flow_that_diverged_can_be_trained_on(population, data):
         StopOnDivergence("good")
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float16", "bfloat16"])
+@pytest.mark.parametrize(
+    "dtype",
+    ["float64", *(pytest.param(d, marks=pytest.mark.slow) for d in ("float16", "bfloat16"))],
+)
 def test_networks_of_another_precision(population, data, dtype):
     networks = []
     for network in population:

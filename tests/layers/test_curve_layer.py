@@ -185,3 +185,9 @@ def test_bad_arguments():
         CurveLayer("dense")
     with pytest.raises(ValueError, match="has no weights yet"):
         _ = CurveLayer(keras.layers.Dense(2)).space
+
+
+def test_layers_that_change_their_weights_when_called_are_refused():
+    layer = keras.layers.SpectralNormalization(keras.layers.Dense(3))
+    with pytest.raises(ValueError, match="SpectralNormalization. changes its weights"):
+        CurveLayer(keras.Sequential([keras.Input((4,)), layer]))

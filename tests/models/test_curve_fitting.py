@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import mc_keras as mc
+from mc_keras.batches import Batches
 from mc_keras.connectors import CurveFitting
 from mc_keras.models import GaripovSchedule
-from mc_keras.zoo.batches import Batches
 
 PAPERS = {
     "curve": mc.PolygonalChain(3),

@@ -278,3 +278,87 @@ def test_bad_arguments(dense_pair):
         mc.CurveModel(*dense_pair[:2], num_strata=0)
     with pytest.raises(ValueError, match=r"must be in \[0, 1\]"):
         mc.CurveModel(*dense_pair[:2]).position = 1.5
+
+
+def two_headed(seed=0):
+    keras.utils.set_random_seed(seed)
+    inputs = keras.Input((5,))
+    hidden = keras.layers.Dense(7, "relu")(inputs)
+    outputs = (
+        keras.layers.Dense(2, name="label")(hidden),
+        keras.layers.Dense(1, name="size")(hidden),
+    )
+    return keras.Model(inputs, outputs)
+
+
+def test_losses_and_metrics_by_the_names_of_the_outputs():
+    network = two_headed()
+    model = mc.CurveModel(network, two_headed(1))
+    model.position = 0.0
+    x, y = classification_data((5,), 30, classes=2)
+    targets = {"label": y, "size": x.sum(1, keepdims=True)}
+    loss, metrics = {"label": LOSS, "size": "mse"}, {"label": ["accuracy"], "size": ["mae"]}
+    logs = []
+    for each in (network, model):
+        each.compile("sgd", loss, metrics=metrics, loss_weights={"label": 1.0, "size": 0.5})
+        logs.append(each.evaluate(x, targets, verbose=0, return_dict=True))
+    assert logs[0].keys() == logs[1].keys() >= {"label_accuracy", "size_mae"}
+    assert logs[0] == pytest.approx(logs[1], rel=1e-5)
+
+
+def test_constraints_hold_along_the_curve():
+    def build(seed):
+        keras.utils.set_random_seed(seed)
+        layers = [
+            keras.layers.Dense(7, "relu", kernel_constraint="non_neg", kernel_initializer="ones"),
+            keras.layers.Dense(3, kernel_constraint=keras.constraints.MaxNorm(1.0)),
+        ]
+        return keras.Sequential([keras.Input((5,)), *layers])
+
+    x, y = classification_data((5,))
+    ends = [build(seed) for seed in (0, 1)]
+    for end in ends:
+        end.compile(keras.optimizers.Adam(0.05), LOSS)
+        end.fit(x, y, epochs=2, verbose=0)
+    model = compiled(ends, optimizer=keras.optimizers.Adam(0.1))
+    model.fit(x, y, epochs=5, verbose=0)
+    first, _, second, _ = model.path()(0.5)
+    assert first.min() >= 0.0
+    assert np.linalg.norm(second, axis=0).max() <= 1.0 + 1e-5
+
+
+def test_optimizers_see_the_names_of_the_weights(dense_pair):
+    optimizer = keras.optimizers.AdamW(1e-2)
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    model = compiled(dense_pair, optimizer=optimizer)
+    decayed = [optimizer._use_weight_decay(v) for v in model.trainable_variables]
+    assert decayed == [True, False, True, False]
+
+
+def test_a_saved_model_knows_the_statistics_of_its_position(batch_norm_pair, tmp_path):
+    model = compiled(batch_norm_pair)
+    x, y = batch_norm_pair[2]
+    model.fit(x, y, verbose=0)
+    model.save(tmp_path / "curve.keras")
+    again = keras.saving.load_model(tmp_path / "curve.keras")
+    np.testing.assert_allclose(again.predict(x, verbose=0), model.predict(x, verbose=0), atol=1e-6)
+
+
+def test_networks_in_double_precision_take_doubles():
+    def build():
+        return keras.Sequential(
+            [keras.Input((5,), dtype="float64"), keras.layers.Dense(3, dtype="float64")]
+        )
+
+    start = build()
+    model = mc.CurveModel(start, build())
+    model.position = 0.0
+    x = np.random.default_rng(0).normal(size=(9, 5))
+    np.testing.assert_allclose(model.predict(x, verbose=0), start.predict(x, verbose=0), rtol=1e-12)
+
+
+def test_frozen_networks_cannot_be_trained(dense_pair):
+    a, b = (keras.models.clone_model(model) for model in dense_pair[:2])
+    a.trainable = False
+    with pytest.raises(ValueError, match="All layers of .* are frozen"):
+        mc.connect(a, b, "bezier", data=dense_pair[2])

@@ -218,6 +218,7 @@ def test_named_inputs(tmp_path):
     np.testing.assert_allclose(served.serve(both), plain.predict(both, verbose=0), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_on_several_devices():
     with tf.distribute.MirroredStrategy(["/cpu:0"]).scope():
         model = curve(with_batch_norm)

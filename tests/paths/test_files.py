@@ -65,3 +65,16 @@ def test_custom_layers(tmp_path):
         mc.load_path(tmp_path / "a.path")
     again = mc.load_path(tmp_path / "a.path", custom_objects={"Doubled": Doubled})
     np.testing.assert_array_equal(again(0.5)[0], path(0.5)[0])
+
+
+def test_layers_in_several_models_are_refused_before_anything_is_written(tmp_path):
+    def build():
+        shared, inner = keras.layers.Dense(6, "tanh"), keras.Input((6,))
+        nested = keras.Model(inner, keras.layers.Dense(6)(shared(inner)))
+        inputs = keras.Input((6,))
+        return keras.Model(inputs, shared(nested(inputs)))
+
+    path = mc.connect(build(), build())
+    with pytest.raises(ValueError, match="which Keras does not write down"):
+        path.save(tmp_path / "a.path")
+    assert not list(tmp_path.iterdir())

@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 from hypothesis import given
@@ -80,3 +81,14 @@ def test_length_of_a_line_is_the_distance(legs):
 
 def test_length_is_the_sum_of_the_legs(legs):
     assert np.isclose(arc_length(mc.concatenate(legs)), sum(map(arc_length, legs)), rtol=1e-6)
+
+
+def test_segments_of_another_architecture_are_refused():
+    def build(activation):
+        layers = keras.layers.Dense(4, activation), keras.layers.Dense(3)
+        return keras.Sequential([keras.Input((5,)), *layers])
+
+    a, b, other = build(None), build(None), build("relu")
+    other.set_weights(b.get_weights())
+    with pytest.raises(ValueError, match="differs in 'activation'"):
+        mc.concatenate([mc.connect(a, b), mc.connect(other, other)])

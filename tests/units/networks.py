@@ -3,8 +3,9 @@
 import keras
 import numpy as np
 
+from mc_keras.cloning import clone
 from mc_keras.units import match_units, permute_all, unit_groups
-from mc_keras.weight_space import WeightSpace, clone
+from mc_keras.weight_space import WeightSpace
 
 
 def randomize(model, seed=0):
@@ -18,6 +19,12 @@ def randomize(model, seed=0):
             value *= np.prod(variable.shape[:-1]) ** -0.5
         variable.assign(value.astype(variable.dtype))
     return model
+
+
+def hidden(*layers):
+    """A network of five hidden units, layers behind them and three outputs."""
+    ends = keras.layers.Dense(5), keras.layers.Dense(3)
+    return randomize(keras.Sequential([keras.Input((4,)), ends[0], *layers, ends[1]]))
 
 
 def depthwise_pair():

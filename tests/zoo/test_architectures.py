@@ -224,7 +224,8 @@ def test_image_shape_is_checked():
 def test_models_and_training_know_no_backend():
     zoo = pathlib.Path(mc_keras.zoo.__file__).parent
     files = [*(zoo / "architectures").glob("*.py")]
-    files += [zoo / f"{name}.py" for name in ("batches", "checkpoint", "recipes", "training")]
+    files += [zoo / f"{name}.py" for name in ("checkpoint", "recipes", "training")]
+    files.append(pathlib.Path(mc_keras.__file__).parent / "batches.py")
     assert len(files) > 8
     for file in files:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):

@@ -6,8 +6,8 @@ import inspect
 import numpy as np
 import pytest
 
+from mc_keras.batches import Batches
 from mc_keras.zoo import architectures
-from mc_keras.zoo.batches import Batches
 from mc_keras.zoo.recipes import RECIPES, Recipe, get_recipe
 
 SHAPES = {"digits": (8, 8, 1), "mnist": (28, 28, 1), "cifar10": (32, 32, 3)}

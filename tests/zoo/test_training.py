@@ -134,6 +134,13 @@ def test_nothing_else_is_left(finished):
     assert names == {training.CARD_FILE, training.LOG_FILE, training.WEIGHTS_FILE}
 
 
+def test_a_checkpoint_that_a_killed_process_left_is_removed(finished):
+    folder, card = finished
+    (folder / training.CHECKPOINT_FILE).write_bytes(b"killed after the card")
+    assert training.train(RECIPE, 3, folder, verbose=0) == card
+    test_nothing_else_is_left(finished)
+
+
 @pytest.mark.slow
 def test_same_seed_same_weights_in_another_process(finished, tmp_path):
     assert start_training(RECIPE, tmp_path).wait() == 0
@@ -141,6 +148,7 @@ def test_same_seed_same_weights_in_another_process(finished, tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_another_seed_gives_other_weights(finished, tmp_path):
     training.train(RECIPE, 4, tmp_path, epochs=1, verbose=0)
     kernel, other = weights_of(finished[0])[0], weights_of(tmp_path)[0]
@@ -281,6 +289,7 @@ def test_where_bfloat16_is_slow_the_training_is_in_single_precision(tmp_path, mo
         np.testing.assert_array_equal(mine, other)
 
 
+@pytest.mark.slow
 def test_interrupted_run_goes_on_in_the_precision_that_it_had(tmp_path, monkeypatch):
     recipe = dataclasses.replace(get_recipe("fc_digits"), dtype_policy="mixed_bfloat16", epochs=2)
     write = Checkpoint.on_epoch_end

@@ -64,7 +64,7 @@ def _compiled(function: Callable[[Any], Any], x: Any) -> tuple[float, Any]:
 
 def _training(settings: Settings) -> dict[str, Any]:
     """Steps of networks in one program, and of the same networks one after the other."""
-    from mc_keras.zoo.batches import Batches
+    from mc_keras.batches import Batches
     from mc_keras.zoo.recipes import get_recipe
     from mc_keras.zoo.stacked import Stack, StackedBatches
     from mc_keras.zoo.training import compile_model

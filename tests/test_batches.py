@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mc_keras.zoo.batches import Batches, crop_flip
+from mc_keras.batches import Batches, crop_flip
 
 
 def numbered(count, height=5, width=7):

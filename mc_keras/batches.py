@@ -27,7 +27,7 @@ class Batches(keras.utils.PyDataset):
         y: Labels, shape `(n,)`.
         batch_size: Images in a batch; the last one of an epoch may be smaller.
         augmentation: `"none"`, `"crop_flip"`, `"mirror_crop_flip"` or
-            `"small_mirror_crop_flip"`, see `Recipe`.
+            `"small_mirror_crop_flip"`, see `mc_keras.zoo.recipes.Recipe`.
         seed: Non-negative integer.
 
     Attributes:
