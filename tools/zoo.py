@@ -54,7 +54,10 @@ _HELD_OUT = flags.DEFINE_string("held_out", None, "add: file of networks to meas
 _POPULATION = flags.DEFINE_string("population", None, "add: file of networks.")
 _DESCRIPTION = flags.DEFINE_string("description", None, "add, train: one line on the entry.")
 _NOTES = flags.DEFINE_string(
-    "notes", None, "add, train: what users of the pair should know besides."
+    "notes", None, "add, train: what users of the entry should know besides."
+)
+_HISTORY = flags.DEFINE_string(
+    "history", None, "add: how a pair's weights came about, if not by one run of the recipe."
 )
 
 
@@ -192,12 +195,12 @@ def _add(names: Sequence[str]) -> None:
     _refuse(names, "add")
     of_pairs, of_connections, of_populations = (
         [flag for flag in of_kind if flag.value is not None]
-        for of_kind in ((_START, _END, _NOTES), (_CONNECTION, _HELD_OUT), (_POPULATION,))
+        for of_kind in ((_START, _END, _HISTORY), (_CONNECTION, _HELD_OUT), (_POPULATION,))
     )
     received = [found[0].name for found in (of_pairs, of_connections, of_populations) if found]
     if len(received) > 1:
         raise ValueError(
-            "add takes a pair, by --start, --end and --notes, or a connection model, by "
+            "add takes a pair, by --start, --end and --history, or a connection model, by "
             "--connection and --held_out, or a population, by --population, received "
             f"{' and '.join(f'--{name}' for name in received)}; add them one after the other."
         )
@@ -220,6 +223,7 @@ def _pack(zoo: str, start: str, end: str) -> None:
         end,
         description=_DESCRIPTION.value,
         notes=_NOTES.value,
+        history=_HISTORY.value,
         data_dir=_DATA_DIR.value,
     )
     print(card_text(entry))
@@ -230,7 +234,12 @@ def _pack_connection(zoo: str, run: str, held_out: str) -> None:
     from mc_keras.zoo.connection_packing import add_connection
 
     entry = add_connection(
-        zoo, run, held_out, description=_DESCRIPTION.value, data_dir=_DATA_DIR.value
+        zoo,
+        run,
+        held_out,
+        description=_DESCRIPTION.value,
+        notes=_NOTES.value,
+        data_dir=_DATA_DIR.value,
     )
     print(connection_card_text(entry))
 
@@ -239,7 +248,9 @@ def _pack_population(zoo: str, networks: str) -> None:
     from mc_keras.zoo.card import population_card_text
     from mc_keras.zoo.population_packing import add_population
 
-    entry = add_population(zoo, networks, description=_DESCRIPTION.value)
+    entry = add_population(
+        zoo, networks, description=_DESCRIPTION.value, notes=_NOTES.value
+    )
     print(population_card_text(entry))
 
 
@@ -254,7 +265,7 @@ def _required(flag: flags.FlagHolder, action: str, value: str = "FOLDER") -> str
     return flag.value
 
 
-_OF_ADD = (_START, _END, _CONNECTION, _HELD_OUT, _POPULATION)
+_OF_ADD = (_START, _END, _HISTORY, _CONNECTION, _HELD_OUT, _POPULATION)
 _TO_SAY = (_DESCRIPTION, _NOTES)
 # What each does, and the flags that it reads.
 _ACTIONS = {

@@ -30,14 +30,14 @@ def card_text(entry: Entry) -> str:
             *_data(entry),
         ],
         training=[
-            f"Recipe `{entry.recipe}`; the ends differ in their seed only. Trained by",
+            *_how_trained(entry),
             "",
             "```",
             *(entry.commands[role] for role in ROLES),
             "```",
             *_trained_at_once(entry),
+            *(["", "Settings of that recipe:"] if entry.history else []),
         ],
-        notes=entry.notes,
     )
 
 
@@ -137,7 +137,6 @@ def _card(
     networks: Sequence[str],
     measured: Sequence[str],
     training: Sequence[str],
-    notes: str = "",
     verified: str = "all of this.",
 ) -> str:
     """What the cards of all kinds have, around the lines that are of one kind."""
@@ -148,7 +147,7 @@ def _card(
             "",
             entry.description,
             "",
-            *(["", notes, ""] if notes else []),
+            *([entry.notes, ""] if entry.notes else []),
             "```python",
             "import mc_keras as mc",
             "",
@@ -181,6 +180,17 @@ def _card(
             "",
         ]
     )
+
+
+def _how_trained(entry: Entry) -> list[str]:
+    recipe = f"Recipe `{entry.recipe}`; the ends differ in their seed only."
+    if not entry.history:
+        return [f"{recipe} Trained by"]
+    return [
+        entry.history,
+        "",
+        f"{recipe} The recipe as it is now makes networks of the same kind, not these, by",
+    ]
 
 
 def _trained_at_once(entry: Entry) -> list[str]:

@@ -65,11 +65,13 @@ def add_connection(
     held_out: str | os.PathLike[str],
     *,
     description: str | None = None,
+    notes: str | None = None,
     data_dir: str | os.PathLike[str] | None = None,
 ) -> ConnectionEntry:
     """Packs a run of `train_connection` as an entry of a zoo folder.
 
-    An entry of that name is replaced. The kernels are stored in float16 where that lowers the worst
+    An entry of that name is replaced; its description and notes stay unless new ones are given.
+    The kernels are stored in float16 where that lowers the worst
     accuracy, in the mean over the pairs, by no more than 0.05 percentage points. The numbers of the
     entry are those of the file as stored: over the pairs, and, for `mc-zoo verify`, on the
     zoo's own pair of the recipe and architecture, if the folder has it.
@@ -79,6 +81,7 @@ def add_connection(
         run: Folder of the finished run.
         held_out: File of networks outside its population, the two of a pair one after the other.
         description: One line on the model.
+        notes: What a user should know besides.
         data_dir: Folder of prepared data sets, as for `load_data`.
 
     Returns:
@@ -106,7 +109,7 @@ def add_connection(
             f"{flow.name}/{CONNECTION_FILE}", file.stat().st_size, sha256_of_file(file)
         )
         old = before.connections.get(flow.name)
-        entry = _entry(card, flow, pairs, metrics, record, old, description)
+        entry = _entry(card, flow, pairs, metrics, record, old, description, notes)
         entry = measured_on_pair(entry, read_connection(file), zoo, before, data)
         (folder / CARD_NAME).write_text(connection_card_text(entry), encoding="utf-8")
         put_entry(zoo, entry)
@@ -163,6 +166,7 @@ def _entry(
     record: WeightsFile,
     old: ConnectionEntry | None,
     description: str | None,
+    notes: str | None,
 ) -> ConnectionEntry:
     networks, connection = card["networks"], card["connection"]
     files = {"connection": record}
@@ -189,6 +193,7 @@ def _entry(
         dataset_license=DATASET_LICENSES.get(networks["dataset"], "see the data set's page"),
         created=card["created"],
         versions=card["versions"],
+        notes=(old.notes if old else "") if notes is None else notes,
     )
 
 

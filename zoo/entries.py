@@ -62,6 +62,7 @@ class _OfOneRecipe:
     dataset_license: str
     created: str
     versions: Mapping[str, str]
+    notes: str = dataclasses.field(default="", kw_only=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,6 +88,8 @@ class Entry(_OfOneRecipe):
         created: Day of the training, `YYYY-MM-DD`.
         versions: Versions of the packages that trained them.
         notes: What a user should know besides, or nothing.
+        history: How these weights came about, if not by one run of the commands, which then make
+            networks of the same kind.
     """
 
     section: ClassVar = "entries"
@@ -94,7 +97,7 @@ class Entry(_OfOneRecipe):
     commands: Mapping[str, str]
     seeds: Mapping[str, int]
     metrics: Mapping[str, Mapping[str, float]]
-    notes: str = ""
+    history: str = ""
 
     @property
     def digests(self) -> dict[str, str]:
@@ -148,6 +151,7 @@ class ConnectionEntry(_OfOneRecipe):
         dataset_license: Licence or terms of the data.
         created: Day of the training, `YYYY-MM-DD`.
         versions: Versions of the packages that trained it.
+        notes: What a user should know besides, or nothing.
         pair_metrics: The worst accuracy and loss on the path between the two networks of the zoo's
             own pair of the recipe, on both splits, which anyone can measure again. Empty if the zoo
             that it was packed into has no such pair.
@@ -196,6 +200,7 @@ class PopulationEntry(_OfOneRecipe):
         dataset_license: Licence or terms of the data they were trained on.
         created: Day of the training, `YYYY-MM-DD`.
         versions: Versions of the packages that trained them.
+        notes: What a user should know besides, or nothing.
     """
 
     section: ClassVar = "populations"

@@ -77,6 +77,7 @@ _OF_EVERY_KIND = {
     "dataset_license": checks.text,
     "created": checks.day,
     "versions": checks.mapping_of(checks.text),
+    "notes": checks.anything,
 }
 _RULES: dict[type[AnyEntry], checks.Rule] = {
     Entry: checks.record(
@@ -86,9 +87,9 @@ _RULES: dict[type[AnyEntry], checks.Rule] = {
             "seeds": _per_role(checks.natural),
             "files": _per_role(_WEIGHTS_FILE),
             "metrics": _per_role(checks.record(dict.fromkeys(METRICS, checks.number))),
-            "notes": checks.anything,
+            "history": checks.anything,
         },
-        optional=("notes",),
+        optional=("notes", "history"),
     ),
     ConnectionEntry: checks.record(
         {
@@ -103,7 +104,7 @@ _RULES: dict[type[AnyEntry], checks.Rule] = {
             ),
             "pair_digests": checks.record(dict.fromkeys(ROLES, checks.digest), optional=ROLES),
         },
-        optional=("pair_metrics", "pair_digests"),
+        optional=("notes", "pair_metrics", "pair_digests"),
     ),
     PopulationEntry: checks.record(
         {
@@ -114,7 +115,8 @@ _RULES: dict[type[AnyEntry], checks.Rule] = {
             "metrics": checks.record(
                 dict.fromkeys(("networks", *POPULATION_METRICS), checks.number)
             ),
-        }
+        },
+        optional=("notes",),
     ),
 }
 _MANIFEST = checks.record(

@@ -39,12 +39,14 @@ def add(
     *,
     description: str | None = None,
     notes: str | None = None,
+    history: str | None = None,
     data_dir: str | os.PathLike[str] | None = None,
 ) -> Entry:
     """Packs two runs of `mc_keras.zoo.training.train` as an entry of a zoo folder.
 
     The entry is called like the recipe. An entry of that name is replaced: its description and
-    notes stay unless new ones are given, its version counts up if the weights are new. Kernels are
+    notes stay unless new ones are given, its version counts up if the weights are new, and its
+    history stays if they are not. Kernels are
     stored in float16 where that changes no accuracy by more than 0.01 percentage points. The
     entry's accuracies and losses are those of the weights as stored.
 
@@ -54,6 +56,7 @@ def add(
         end: Folder of the run that is its end; it differs in the seed only.
         description: One line on the pair.
         notes: What a user should know besides.
+        history: How the weights came about, if not by one run of the recipe.
         data_dir: Folder of prepared data sets, as for `load_data`.
 
     Returns:
@@ -79,6 +82,7 @@ def add(
             entry,
             description=entry.description if description is None else description,
             notes=entry.notes if notes is None else notes,
+            history=entry.history if history is None else history,
         )
         (folder / CARD_NAME).write_text(card_text(entry), encoding="utf-8")
         put_entry(zoo, entry)
@@ -117,6 +121,7 @@ def _entry(
         created=max(run["created"] for run in runs.values()),
         versions=runs["start"]["versions"],
         notes=before.notes if before else "",
+        history=before.history if before and files == before.files else "",
     )
 
 

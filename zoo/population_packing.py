@@ -21,16 +21,19 @@ def add_population(
     networks: str | os.PathLike[str],
     *,
     description: str | None = None,
+    notes: str | None = None,
 ) -> PopulationEntry:
     """Packs a file of `train_population` as an entry of a zoo folder.
 
     The entry is called like the recipe and the seeds, such as `fc_mnist_10-25`. An entry of that
-    name is replaced. Its numbers are those that the file has of its networks.
+    name is replaced; its description and notes stay unless new ones are given. Its numbers are
+    those that the file has of its networks.
 
     Args:
         zoo: The folder; made, with a manifest, if there is none.
         networks: The file.
         description: One line on the population.
+        notes: What a user should know besides.
 
     Returns:
         The entry.
@@ -50,7 +53,7 @@ def add_population(
         file = folder / f"{seeds[0]}-{seeds[-1]}.networks"
         shutil.copyfile(networks, file)
         record = WeightsFile(f"{name}/{file.name}", file.stat().st_size, sha256_of_file(file))
-        entry = _entry(name, header, record, before.get(name), description)
+        entry = _entry(name, header, record, before.get(name), description, notes)
         (folder / CARD_NAME).write_text(population_card_text(entry), encoding="utf-8")
         put_entry(zoo, entry)
     return entry
@@ -70,6 +73,7 @@ def _entry(
     record: WeightsFile,
     before: PopulationEntry | None,
     description: str | None,
+    notes: str | None,
 ) -> PopulationEntry:
     seeds, recipe = header["seeds"], header["recipe"]
     elsewhere = {"name", "dataset", "architecture", "config", "seeds"}
@@ -91,6 +95,7 @@ def _entry(
         dataset_license=DATASET_LICENSES.get(recipe["dataset"], "see the data set's page"),
         created=header["created"],
         versions=header["versions"],
+        notes=(before.notes if before else "") if notes is None else notes,
     )
 
 

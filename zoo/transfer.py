@@ -43,6 +43,10 @@ class _Interrupted(Exception):
     """The transfer stopped for a reason that may pass."""
 
 
+class _TooSlow(_Interrupted):
+    """The bytes came too slowly, or no more of them."""
+
+
 class _NoAnswer(_Interrupted):
     """The server did not answer, or only that it cannot at present."""
 
@@ -70,7 +74,8 @@ def download(
         size: Its size in bytes.
         sha256: Hexadecimal digest of its bytes.
         on_progress: Called with the number of bytes that are there.
-        attempts: How many times the transfer may stop without getting a block of 64 KiB further.
+        attempts: How many times the transfer may stop without getting a block of 64 KiB further,
+            or 1 MiB where it is the server that is too slow.
         first_delay: Seconds before the first repetition.
 
     Raises:
@@ -127,7 +132,9 @@ def _collect(
             _receive(url, part, size, on_progress)
         except _Interrupted as error:
             failures += 1
-            if _size(part) >= furthest + BLOCK:
+            # Else a server that is too slow would get far enough for ever.
+            enough = 16 * BLOCK if isinstance(error, _TooSlow) else BLOCK
+            if _size(part) >= furthest + enough:
                 furthest, failures = _size(part), 1
             if failures >= attempts:
                 kind = UnavailableError if isinstance(error, _NoAnswer) else _Stopped
@@ -236,7 +243,8 @@ def _read(response: http.client.HTTPResponse) -> bytes:
         return response.read1(BLOCK)
     except (http.client.HTTPException, OSError) as error:
         reason = str(error) or type(error).__name__
-        raise _Interrupted(reason + _encoding(response)) from error
+        kind = _TooSlow if isinstance(error, TimeoutError) else _Interrupted
+        raise kind(reason + _encoding(response)) from error
 
 
 def _other_file(url: str, response: http.client.HTTPResponse, length: str) -> TransferError:

@@ -144,6 +144,17 @@ def embedded():
     return keras.Model(inputs, table(L.Dense(5)(x), reverse=True))
 
 
+def scores_of_words(*layers):
+    """The scores of the words are read by units: words that they stand for hold still all the same."""
+    inputs = keras.Input((4,), dtype="int32")
+    table = L.ReversibleEmbedding(7, 5)
+    x = L.GlobalAveragePooling1D()(L.Dense(5, activation="relu")(table(inputs)))
+    x = table(x, reverse=True)
+    for layer in layers:
+        x = layer(x)
+    return keras.Model(inputs, L.Dense(3)(x))
+
+
 def with_states():
     inputs = keras.Input(SEQUENCE)
     y, h, c = L.LSTM(5, return_state=True, return_sequences=True)(inputs)
@@ -237,6 +248,8 @@ MODELS = {
         [2, 3, 5, 6],
     ),
     "Embedding": (embedded, [4, 5]),
+    "Embedding, scores read": (scores_of_words, [5]),
+    "Embedding, softmax of scores read": (lambda: scores_of_words(L.Softmax()), [5]),
     "Lambda": (lambda: vector(L.Lambda(lambda x: 2 * x)), [6]),
     "Lambda with arguments": (
         lambda: vector(L.Lambda(lambda x, k=None: x * k, arguments={"k": 2.0})),

@@ -57,6 +57,27 @@ def test_bad_costs():
         transport_plan(np.ones((2, 3)), mass=1.5)
 
 
+@pytest.mark.parametrize(
+    ("costs", "options", "error", "message"),
+    [
+        (np.zeros((0, 4)), {}, ValueError, r"received costs of shape \(0, 4\)"),
+        (np.ones((2, 3)), {"entropy": np.nan}, ValueError, "received entropy=nan"),
+        (np.ones((2, 3)), {"entropy": np.inf}, ValueError, "received entropy=inf"),
+        (matrix(3, 40, 60), {"entropy": 1e-4}, ArithmeticError, "with entropy=0.0001. More"),
+    ],
+    ids=["no units", "NaN", "infinite", "hardly any"],
+)
+def test_what_has_no_plan(costs, options, error, message):
+    with pytest.raises(error, match=message):
+        transport_plan(costs, **options)
+
+
+@pytest.mark.parametrize("mass", [1.0, 0.5])
+def test_units_at_equal_costs_are_shared_out(mass):
+    plan = transport_plan(np.ones((2, 3)), entropy=0.1, mass=mass)
+    np.testing.assert_allclose(plan, mass / 6, rtol=1e-6)
+
+
 @pytest.mark.parametrize("options", [{}, {"entropy": 0.5}])
 @pytest.mark.parametrize("shape", [(5, 5), (4, 7), (6, 2)])
 def test_plans_move_all_mass(shape, options):

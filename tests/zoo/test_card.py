@@ -4,7 +4,8 @@ import dataclasses
 
 import pytest
 
-from mc_keras.zoo.card import card_text
+from mc_keras.zoo.card import card_of, card_text
+from mc_keras.zoo.manifest import load_manifest
 
 
 @pytest.fixture
@@ -43,3 +44,21 @@ def test_no_command_for_what_it_could_not_train(entry_of, recipe, seeds):
         f"mc-zoo add --start=runs/{recipe}/seed{seeds[0]} --end=runs/{recipe}/seed{seeds[1]} "
         "--zoo=FOLDER",
     )
+
+
+def test_card_says_how_weights_came_about_that_no_command_makes(entry_of):
+    entry = entry_of("fc_digits", (0, 1), 60)
+    told = dataclasses.replace(entry, history="Begun twice.")
+    plain, card = card_text(entry), card_text(told)
+    assert "differ in their seed only. Trained by\n" in plain
+    assert "Trained by" not in card
+    assert card.index("Begun twice.") < card.index("makes networks of the same kind, not these, by")
+    assert card.index(entry.commands["start"]) < card.index("Settings of that recipe:")
+    assert "Settings of that" not in plain
+
+
+@pytest.mark.parametrize("name", load_manifest().all())
+def test_shipped_cards_are_whole(name):
+    entry = load_manifest().find(name)
+    assert entry.description.endswith(".")
+    assert ("JPEG" in card_of(entry)) == (entry.dataset == "cifar10")

@@ -65,7 +65,7 @@ def run(request, files, tmp_path_factory):
 def packed(run, files, tmp_path_factory):
     """A zoo folder that holds the model of `run` and no pair. Not to be changed: copy it."""
     zoo = tmp_path_factory.mktemp("zoo")
-    return zoo, add_connection(zoo, run[1], files[1], description="A toy.")
+    return zoo, add_connection(zoo, run[1], files[1], description="A toy.", notes="A note.")
 
 
 def put_pair(zoo, networks, make_entry):

@@ -73,13 +73,14 @@ def test_card_is_made_from_the_manifest(tiny_zoo):
 
 
 def test_refreshing_keeps_what_people_wrote_and_counts_new_weights_only(tiny_zoo, runs):
-    packing.add(tiny_zoo, *runs, notes="From a test.")
+    packing.add(tiny_zoo, *runs, notes="From a test.", history="Begun twice.")
+    assert packing.add(tiny_zoo, *runs).history == "Begun twice."
     entry = manifest.load_manifest(tiny_zoo)["tiny_digits"]
     assert (entry.version, entry.description) == (1, "Two tiny networks.")
     packing.add(tiny_zoo, *runs[::-1], description="Exchanged.")
     entry = manifest.load_manifest(tiny_zoo)["tiny_digits"]
     assert (entry.version, entry.description) == (2, "Exchanged.")
-    assert entry.notes == "From a test."
+    assert (entry.notes, entry.history) == ("From a test.", "")
     assert "From a test." in (tiny_zoo / "tiny_digits/README.md").read_text(encoding="utf-8")
 
 

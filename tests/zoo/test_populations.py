@@ -37,7 +37,9 @@ def networks(tmp_path_factory):
 @pytest.fixture
 def zoo(networks, tmp_path):
     """A zoo folder that has them."""
-    add_population(tmp_path / "zoo", networks, description="Three tiny networks.")
+    add_population(
+        tmp_path / "zoo", networks, description="Three tiny networks.", notes="From a test."
+    )
     return tmp_path / "zoo"
 
 
@@ -112,6 +114,7 @@ def test_refreshing_keeps_the_description_and_counts_new_networks_only(zoo, netw
     assert add_population(zoo, zoo / FILE) == manifest.load_manifest(zoo).population(NAME)
     entry = add_population(zoo, networks)
     assert (entry.version, entry.description) == (1, "Three tiny networks.")
+    assert entry.notes == "From a test."
     assert add_population(zoo, rewritten(created="2026-01-31")).version == 2
 
 

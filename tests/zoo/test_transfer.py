@@ -399,6 +399,23 @@ def test_server_that_sends_a_byte_now_and_then_is_given_up(fetch_from, monkeypat
         fetch_from(answer, attempts=2)
 
 
+def test_server_that_is_always_too_slow_is_given_up_however_far_it_gets(fetch_from, monkeypatch):
+    monkeypatch.setattr(pace, "_LOWEST_RATE", 4 * pace.BLOCK)
+
+    def answer(request, offset):
+        start = offset or 0
+        request.send_response(206 if start else 200)
+        request.send_header("Content-Range", f"bytes {start}-{len(CONTENTS) - 1}/{len(CONTENTS)}")
+        request.send_header("Content-Length", len(CONTENTS) - start)
+        request.end_headers()
+        for begin in range(start, len(CONTENTS), 10_000):
+            request.wfile.write(CONTENTS[begin : begin + 10_000])
+            time.sleep(0.06)
+
+    with pytest.raises(transfer.TransferError, match=r"3 times in a row \((timed out|slower than)"):
+        fetch_from(answer, attempts=3)
+
+
 def test_server_that_keeps_the_lowest_rate_is_heard_out(fetch_from, monkeypatch):
     monkeypatch.setattr(pace, "_LOWEST_RATE", pace.BLOCK)
 

@@ -32,6 +32,8 @@ def embedding(call: Call) -> UnitTensor:
     """Table `(words, units)`; the words hold still."""
     rank = len(call.shapes[0])
     hold(call.places, call.input, range(rank - 1))
+    # The table may be read by other layers, whose rules know of no words.
+    call.places.pin(call.weight_places(call.op.embeddings, 0, IN))
     units = call.weight_places(call.op.embeddings, 1, IN)
     return call.with_units(rank, rank - 1, units)
 
