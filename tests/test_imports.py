@@ -121,6 +121,7 @@ ALLOWED = {
         "architecture",
         "connectors",
         "evaluation",
+        "flows",
         "locks",
         "paths",
         "plotting",

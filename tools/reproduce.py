@@ -133,6 +133,12 @@ _FIT_EXAMPLES = flags.DEFINE_integer(
     "2, else as many as fit into memory.",
     lower_bound=1,
 )
+_CONNECTIONS = flags.DEFINE_list(
+    "connections",
+    [],
+    "Connection models of your own, as mc-train --connection writes them, ROW=FILE,..., such as "
+    "iaf_flow=runs/my_flow/connection.keras. Default: those of the zoo that fit.",
+)
 _EPOCHS = flags.DEFINE_integer(
     "epochs", 30, "Epochs of the trained chains, Garipov (3) and (5).", lower_bound=1
 )
@@ -152,7 +158,7 @@ _VERBOSE = flags.DEFINE_integer(
 # Flags that each choice has no use for, and why.
 _WITHOUT_USE = {
     "study": (
-        ("network", "small", "pairs", "runs", "populations", "source"),
+        ("network", "small", "pairs", "runs", "populations", "source", "connections"),
         "a study trains networks of its own, the tables and the figure are about those of the zoo",
     ),
     "table": (
@@ -162,7 +168,7 @@ _WITHOUT_USE = {
     "figure": (
         (
             *("sizes", "num_pairs", "training_epochs", "pairs", "runs", "populations"),
-            *("fit_examples", "train_examples", "epochs", "keep_paths"),
+            *("fit_examples", "train_examples", "epochs", "keep_paths", "connections"),
         ),
         "the figure is about the zoo's pair, and paths that are adjusted on --small and on all "
         "training examples, and measured on the same",
@@ -199,9 +205,10 @@ def _reproduce_table(table: "Table", pairs: "Pairs", data: "DataSet", recipe: "R
     from mc_keras import reproduction
     from mc_keras.reproduction.markdown import markdown_table
 
+    connections = _connections()
     if _ROWS.value is None:
-        for row in reproduction.missing_rows(table, next(iter(pairs.values()))[0]):
-            print(f"Left out: {row}; no method here makes it.", file=sys.stderr)
+        for row in reproduction.missing_rows(table, next(iter(pairs.values()))[0], connections):
+            print(f"Left out: {row}; {_why_left_out(row)}", file=sys.stderr)
     folder = _OUTPUT_DIR.value or f"reproduced/{table.name}"
     result = reproduction.reproduce(
         table,
@@ -210,6 +217,7 @@ def _reproduce_table(table: "Table", pairs: "Pairs", data: "DataSet", recipe: "R
         folder,
         rows=_ROWS.value,
         chains=reproduction.chains_between(recipe, _EPOCHS.value),
+        connections=connections,
         num_points=_NUM_POINTS.value,
         train_examples=_TRAIN_EXAMPLES.value,
         fit_examples=_FIT_EXAMPLES.value,
@@ -220,6 +228,31 @@ def _reproduce_table(table: "Table", pairs: "Pairs", data: "DataSet", recipe: "R
     )
     print(markdown_table(result))
     print(f"Table, figures and the reports on the paths are in {folder}.")
+
+
+def _connections() -> dict[str, str]:
+    from mc_keras.zoo.connections import read_connection
+
+    named = dict(word.partition("=")[::2] for word in _CONNECTIONS.value)
+    if len(named) < len(_CONNECTIONS.value) or not all(named.values()):
+        raise ValueError(
+            "--connections must name one file for each row, ROW=FILE,..., received "
+            f"{','.join(_CONNECTIONS.value)!r}."
+        )
+    for file in named.values():
+        read_connection(file)  # says what is the matter with it, before anything is measured
+    return named
+
+
+def _why_left_out(row: str) -> str:
+    from mc_keras.flows import METHODS
+
+    if row not in METHODS:
+        return "no method here makes it, or none for such networks."
+    return (
+        "the zoo has no connection model for such networks. Train one by mc-train "
+        f"--connection={row}, and pass it by --connections={row}=FILE."
+    )
 
 
 def _draw_figure(table: "Table", pairs: "Pairs", data: "DataSet") -> None:

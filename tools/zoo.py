@@ -248,9 +248,7 @@ def _pack_population(zoo: str, networks: str) -> None:
     from mc_keras.zoo.card import population_card_text
     from mc_keras.zoo.population_packing import add_population
 
-    entry = add_population(
-        zoo, networks, description=_DESCRIPTION.value, notes=_NOTES.value
-    )
+    entry = add_population(zoo, networks, description=_DESCRIPTION.value, notes=_NOTES.value)
     print(population_card_text(entry))
 
 

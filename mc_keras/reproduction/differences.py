@@ -21,7 +21,7 @@ _CHAIN = (
     "CIFAR-10; learning rate {learning_rate:g}, weight decay {weight_decay:g}, augmentation: "
     "{augmentation}"
 )
-_FLOW = "the flow is the zoo's; the paper does not say how large its own is"
+_FLOW = "the flow is one trained here; the paper does not say how large its own is"
 
 DIFFERENCES = {
     "iaf_flow": _FLOW,

@@ -1,7 +1,8 @@
 """Reports that are made once, and taken again where they would be the same."""
 
+import os
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from mc_keras.progress import ProgressBar
 from mc_keras.reproduction.published import ENDS
 from mc_keras.reproduction.result import SPLITS, seconds_of, worst_of
 from mc_keras.reproduction.rows import exists
+from mc_keras.storage import sha256_of_file
 from mc_keras.workspace import Workspace
 
 _ACCURACIES = [f"{split}_accuracy" for split in SPLITS]
@@ -21,6 +23,9 @@ _LOSSES = [f"{split}_loss" for split in SPLITS]
 
 class KeptReports:
     """Reports on the paths of one pair, kept in a folder.
+
+    A row's report is `ROW.json`. When it is measured with other settings, the one before stays,
+    as `ROW.DIGEST.json`, and is taken when its settings come again.
 
     Args:
         folder: Where the reports are.
@@ -47,16 +52,12 @@ class KeptReports:
 
     def others(self, wanted: list[str]) -> list[str]:
         """Rows of earlier runs."""
-        found = sorted(file.stem for file in self._folder.glob("*.json"))
+        found = sorted({file.name.partition(".")[0] for file in self._folder.glob("*.json")})
         return [row for row in found if exists(row) and row not in wanted]
 
     def load(self, row: str) -> PathReport | None:
         """The report of an earlier run, if it would be the same now."""
-        try:
-            report = PathReport.load(self._file(row))
-        except (OSError, ValueError):
-            return None
-        return report if self._is_of(row, report) else None
+        return self._first([self._file(row), *sorted(self._folder.glob(f"{row}.*.json"))], row)
 
     def get(self, row: str, bar: ProgressBar, *, keep_path: bool = False) -> PathReport:
         """The report of an earlier run, or a new one.
@@ -84,9 +85,22 @@ class KeptReports:
 
     def _load(self, row: str, *, keep_path: bool) -> PathReport | None:
         """See `load`; nothing if the file of the path is wanted and not there."""
-        if keep_path and not self._workspace.path_file(row).exists():
-            return None
-        return self.load(row)
+        if not keep_path:
+            return self.load(row)
+        # The file of a path is that of the latest report.
+        there = self._workspace.path_file(row).exists()
+        return self._first([self._file(row)] if there else [], row)
+
+    def _first(self, files: Iterable[pathlib.Path], row: str) -> PathReport | None:
+        """The first of these reports that would be the same now."""
+        reports = map(_read, files)
+        return next((r for r in reports if r is not None and self._is_of(row, r)), None)
+
+    def _set_aside(self, row: str) -> None:
+        """Gives the report that is there, if it is whole, the name of those of other settings."""
+        file = self._file(row)
+        if _read(file) is not None:
+            os.replace(file, file.with_name(f"{row}.{sha256_of_file(file)[:12]}.json"))
 
     def _make(self, row: str, bar: ProgressBar) -> PathReport:
         path = self._workspace.path(row, self._connector_of(row))
@@ -94,6 +108,7 @@ class KeptReports:
         report.metadata["num_points"] = self._points(row)
         if self._command is not None:
             report.metadata["command"] = self._command
+        self._set_aside(row)
         report.save(self._file(row))
         worst = ", ".join(f"{split} {worst_of(report, split):.2f} %" for split in SPLITS)
         bar.say(f"{row} ({self._folder.name}): worst accuracy {worst}, {seconds_of(report):.0f} s")
@@ -119,6 +134,13 @@ class KeptReports:
 
     def _file(self, row: str) -> pathlib.Path:
         return self._folder / f"{row}.json"
+
+
+def _read(file: pathlib.Path) -> PathReport | None:
+    try:
+        return PathReport.load(file)
+    except (OSError, ValueError):
+        return None
 
 
 def _mapping(record: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -4,7 +4,7 @@ import dataclasses
 import datetime
 import functools
 import pathlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import keras
@@ -19,7 +19,7 @@ from mc_keras.reproduction.chains import AS_USUAL, Chains
 from mc_keras.reproduction.kept_reports import KeptReports
 from mc_keras.reproduction.published import ENDS, Table
 from mc_keras.reproduction.result import SPLITS, Reproduction
-from mc_keras.reproduction.rows import connector_of
+from mc_keras.reproduction.rows import THE_ZOOS, Connections, connector_of
 from mc_keras.reproduction.writing import write
 from mc_keras.storage import PathLike
 from mc_keras.workspace import Workspace
@@ -56,6 +56,7 @@ class Measurement:
         folder: PathLike,
         *,
         chains: Chains = AS_USUAL,
+        connections: Connections = THE_ZOOS,
         num_points: int | None = None,
         train_examples: int | None = None,
         fit_examples: int | None = None,
@@ -101,7 +102,12 @@ class Measurement:
             pair: KeptReports(
                 self._folder / "pairs" / pair,
                 workspace,
-                functools.partial(connector_of, chains=chains, fit_examples=fit_examples),
+                functools.partial(
+                    connector_of,
+                    chains=chains,
+                    fit_examples=fit_examples,
+                    connections=connections,
+                ),
                 num_points,
                 (about or {}).get("command"),
             )
@@ -139,7 +145,16 @@ class Measurement:
             # Other processes may have made other rows meanwhile.
             result = self._result(self._with_kept(made))
             write(self._folder, result)
+        self._say_what_is_left_out(result.rows, bar)
         return result
+
+    def _say_what_is_left_out(self, rows: Collection[str], bar: ProgressBar) -> None:
+        there = {row for kept in self._kept.values() for row in kept.others(list(rows))}
+        if there:
+            bar.say(
+                f"Not in the table: {', '.join(sorted(there))}; measured with other settings, or "
+                "not on all pairs. Ask for them by --rows to have them measured like the others."
+            )
 
     def kept(self) -> Reproduction | None:
         """All rows that are done; `None` if the end points are not."""

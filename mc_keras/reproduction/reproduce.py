@@ -9,7 +9,7 @@ from mc_keras.reproduction.chains import AS_USUAL, Chains
 from mc_keras.reproduction.measurement import Measurement
 from mc_keras.reproduction.published import Table
 from mc_keras.reproduction.result import Reproduction
-from mc_keras.reproduction.rows import chosen_rows
+from mc_keras.reproduction.rows import THE_ZOOS, Connections, check_connections, chosen_rows
 from mc_keras.storage import PathLike
 
 
@@ -21,6 +21,7 @@ def reproduce(
     *,
     rows: Iterable[str] | None = None,
     chains: Chains = AS_USUAL,
+    connections: Connections = THE_ZOOS,
     num_points: int | None = None,
     train_examples: int | None = None,
     fit_examples: int | None = None,
@@ -35,8 +36,9 @@ def reproduce(
     paths as `curves_<pair>_<split>.png`, and, below `pairs/<pair>`, a report for each row. A report
     that is there is taken if it was made in the same way from the same networks and data, so rows
     come in any order, in one run or in several, and a run that was killed goes on where it was. The
-    table has all rows that are done. Several processes may write to one folder: each row is made by
-    one of them.
+    table has all rows that are done in this way; those of other settings stay beside them and are
+    taken again when their settings are. Several processes may write to one folder: each row is made
+    by one of them.
 
     Args:
         table: The table.
@@ -46,6 +48,8 @@ def reproduce(
         rows: Names of the rows to compute, those of further methods among them; all of the table
             that there are methods for if not given. The end points are always computed.
         chains: How chains are trained.
+        connections: By row, `"rnvp_bijection"`, `"rnvp_flow"` or `"iaf_flow"`, the `.keras` file of
+            a connection model to take instead of the zoo's.
         num_points: Positions at which a path is measured, besides its knots; the table's own number
             if not given.
         train_examples: How many training examples, from the first on, paths are measured on; the
@@ -68,13 +72,15 @@ def reproduce(
     """
     if not pairs:
         raise ValueError("There is nothing to measure: expected at least one pair of networks.")
-    wanted = chosen_rows(table, rows, next(iter(pairs.values()))[0])
+    check_connections(connections)
+    wanted = chosen_rows(table, rows, next(iter(pairs.values()))[0], connections)
     measurement = Measurement(
         table,
         pairs,
         data,
         folder,
         chains=chains,
+        connections=connections,
         num_points=num_points,
         train_examples=train_examples,
         fit_examples=fit_examples,

@@ -67,14 +67,13 @@ def transport_plan(
         return ot.partial.entropic_partial_wasserstein(
             a, b, scaled, strength, m=mass, numItermax=10_000
         )
-    plan = ot.sinkhorn(
-        a, b, scaled, strength, method="sinkhorn_log", numItermax=10_000, warn=False
-    )
+    plan = ot.sinkhorn(a, b, scaled, strength, method="sinkhorn_log", numItermax=10_000, warn=False)
     off = max(np.abs(plan.sum(1) / a - 1).max(), np.abs(plan.sum(0) / b - 1).max())
     if not off <= _TOLERANCE:
         raise ArithmeticError(
-            f"No transport plan was found: after 10,000 steps the masses of units are off by {off:.0e} "
-            f"of them, with entropy={entropy}. More entropy is found sooner; 0 is the exact plan."
+            "No transport plan was found: after 10,000 steps the masses of units are off by "
+            f"{off:.0e} of them, with entropy={entropy}. More entropy is found sooner; 0 is the "
+            "exact plan."
         )
     return plan
 

@@ -118,6 +118,25 @@ def test_rows_made_in_another_way_are_not_taken(one, splits, pairs, tmp_path):
     assert reproduce(TABLE, other, splits, tmp_path, rows=[], **SETTINGS).rows == ["ends"]
 
 
+def test_rows_of_other_settings_stay_and_are_named(one, splits, tmp_path, capsys):
+    def run(*rows, **changes):
+        settings = SETTINGS | {"verbose": 1} | changes
+        result = reproduce(TABLE, one, splits, tmp_path, rows=rows, **settings)
+        lines = capsys.readouterr().err.splitlines()
+        made = {line.partition(" (")[0] for line in lines if "worst accuracy" in line}
+        left_out = [line for line in lines if line.startswith("Not in the table: ")]
+        return set(result.rows), made, "".join(left_out).removeprefix("Not in the table: ")
+
+    assert run("linear", "arc") == ({"ends", "linear", "arc"}, {"ends", "linear", "arc"}, "")
+    rows, made, left_out = run("arc", num_points=4)
+    assert (rows, made) == ({"ends", "arc"}, {"arc"})
+    assert left_out.startswith("linear; measured with other settings")
+    assert run("slerp") == ({"ends", "linear", "arc", "slerp"}, {"slerp"}, "")
+    rows, made, left_out = run(num_points=4)
+    assert (rows, made) == ({"ends", "arc"}, set())
+    assert left_out.startswith("linear, slerp; ")
+
+
 def test_fewer_training_examples_are_measured_and_all_make_the_path(one, splits, tmp_path):
     settings = SETTINGS | {"train_examples": 70}
     result = reproduce(TABLE, one, splits, tmp_path, rows=["linear+wa"], **settings)

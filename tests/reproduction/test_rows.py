@@ -2,8 +2,15 @@
 
 import pytest
 
-from mc_keras.reproduction import Chains
-from mc_keras.reproduction.rows import chosen_rows, connector_of, missing_rows
+from mc_keras.reproduction import Chains, Row, reproduce
+from mc_keras.reproduction.rows import (
+    check_connections,
+    chosen_rows,
+    connector_of,
+    missing_rows,
+)
+from tests.contracts.flows import FLOWS
+from tests.networks import dense_network, train
 from tests.reproduction.conftest import TABLE
 
 
@@ -50,3 +57,30 @@ def test_rows_come_once_in_any_order_and_the_ends_always(network):
 def test_an_unknown_row_suggests_the_nearest(network):
     with pytest.raises(ValueError, match="There is no method 'arcc': did you mean 'arc'"):
         chosen_rows(TABLE, ["arcc"], network)
+
+
+@pytest.fixture(scope="module")
+def flow_file(tmp_path_factory):
+    file = tmp_path_factory.mktemp("flow") / "connection.keras"
+    FLOWS["real_nvp"](9).save(file)
+    return file
+
+
+def test_a_learned_row_takes_the_connection_model_that_it_is_given(flow_file, splits, tmp_path):
+    pair = tuple(train(dense_network(seed, widths=(12,)), *splits["train"]) for seed in range(2))
+    table = TABLE._replace(rows=(Row("iaf_flow", "IAF flow"), TABLE.rows[-1]))
+    assert missing_rows(table, pair[0]) == ["iaf_flow"]
+    own = {"iaf_flow": flow_file}
+    assert missing_rows(table, pair[0], own) == []
+    result = reproduce(
+        table, {"one": pair}, splits, tmp_path, connections=own, num_points=3, verbose=0
+    )
+    assert result.rows == ["iaf_flow", "ends"]
+    made_by = result.reports["iaf_flow"]["one"].metadata["provenance"]["connector"]
+    assert made_by["model"] == str(flow_file)
+
+
+def test_a_connection_model_is_for_a_learned_row(flow_file):
+    check_connections({"rnvp_flow": flow_file})
+    with pytest.raises(ValueError, match="'iaf_flo': did you mean 'iaf_flow'"):
+        check_connections({"iaf_flo": flow_file})

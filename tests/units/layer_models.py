@@ -145,7 +145,7 @@ def embedded():
 
 
 def scores_of_words(*layers):
-    """The scores of the words are read by units: words that they stand for hold still all the same."""
+    """The scores are read by units, but belong to words, which hold still all the same."""
     inputs = keras.Input((4,), dtype="int32")
     table = L.ReversibleEmbedding(7, 5)
     x = L.GlobalAveragePooling1D()(L.Dense(5, activation="relu")(table(inputs)))
