@@ -89,6 +89,9 @@ def adjustment(settings: Settings) -> dict[str, Any]:
     connector = mc.connectors.WeightAdjustment(num_breakpoints=21)
     ours, _ = timed(lambda: mc.connect(start, end, connector, (x, y)))
     figures["all"] = _pair(f"{what} at 20 t, features included (20 times pinv)", ours, 20 * other)
+    peak = peak_of(lambda: mc.connect(start, end, connector, (x, y)))
+    figures["all"]["peak_gb"] = peak
+    print(f"  peak memory {peak:.2f} GB")
     return figures
 
 
@@ -99,7 +102,11 @@ def paths(settings: Settings) -> dict[str, Any]:
     import mc_keras as mc
 
     figures = {}
-    for recipe, method in (("fc_cifar10", "linear+wa"), ("fc3_cifar10", "ot+wa")):
+    for recipe, method in (
+        ("fc_cifar10", "linear+wa"),
+        ("fc_cifar10", "ot+wa"),
+        ("fc3_cifar10", "ot+wa"),
+    ):
         start, end = networks(recipe)
         data = load(recipe, 50_000, 10_000, settings)
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -121,7 +128,7 @@ def paths(settings: Settings) -> dict[str, Any]:
             f"{seconds / one:.1f} times one evaluation ({one:.1f} s)",
             flush=True,
         )
-        figures[recipe] = {"method": method, "seconds": seconds, "evaluation_s": one}
+        figures[f"{recipe} {method}"] = {"seconds": seconds, "evaluation_s": one}
     return figures
 
 
