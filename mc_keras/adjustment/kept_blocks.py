@@ -21,19 +21,23 @@ class KeptBlocks:
     Args:
         blocks: The arrays.
         limit: Bytes that may be held in memory.
+
+    Attributes:
+        nbytes: Bytes that are held in memory.
     """
 
     def __init__(self, blocks: Iterable[NDArray], limit: int):
         self._blocks: list[NDArray | Callable[[], NDArray]] = []
-        self._limit, self._held = limit, 0
+        self._limit = limit
+        self.nbytes = 0
         self._file: IO[bytes] | None = None
         for block in blocks:
             self.append(block)
 
     def append(self, block: NDArray) -> None:
         """Add an array."""
-        self._held += block.nbytes
-        if self._held <= self._limit:
+        if self._file is None and self.nbytes + block.nbytes <= self._limit:
+            self.nbytes += block.nbytes
             self._blocks.append(block)
             return
         if self._file is None:

@@ -113,7 +113,10 @@ class Network:
         if 4 * self.program.size(live) * self.num_examples <= self.limit:
             held = self._in_blocks(lambda part: self.block(part, missing), missing)
         elif self._is_worth_a_file(missing):
-            held = {n: KeptBlocks([], self.limit // len(live)) for n in missing}
+            # The input is held once for all networks.
+            taken = sum(array.nbytes for n, array in ready.items() if n != self.program.input)
+            left = max(self.limit - taken, 0)
+            held = {n: KeptBlocks([], left // len(missing)) for n in missing}
             for part in blocks(self.num_examples):
                 values = self.block(part, missing)
                 for n in missing:

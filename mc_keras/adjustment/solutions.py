@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import numpy as np
 from numpy.typing import NDArray
 
 from mc_keras.checkpoint import Arrays, Checkpoint
@@ -24,6 +25,7 @@ class Solutions:
         saved = None if checkpoint is None else checkpoint.load()
         self._arrays: Arrays = {"solutions": []} if saved is None else saved[1]
         self._asked = 0
+        self._told = 0
 
     def next(self, solve: Callable[[], NDArray]) -> NDArray:
         """The next solution: that of an earlier run, or what `solve` returns.
@@ -36,7 +38,32 @@ class Solutions:
         known = self._arrays["solutions"]
         if self._asked == len(known):
             known.append(solve())
-            if self._checkpoint.due():
-                self._checkpoint.save({"solved": len(known)}, self._arrays)
+            self._save()
         self._asked += 1
         return known[self._asked - 1]
+
+    def number(self, compute: Callable[[], float]) -> float:
+        """A number that takes solutions to find, such as the loss of a path that is tried.
+
+        Args:
+            compute: Finds it, asking for solutions on the way. What an earlier run has found is not
+                computed again, and its solutions are passed over.
+
+        Raises:
+            OSError: If the file cannot be written.
+        """
+        if self._checkpoint is None:
+            return compute()
+        known = self._arrays.setdefault("numbers", [])
+        if self._told == len(known):
+            found = compute()
+            known.append(np.array([found, self._asked], "float64"))
+            self._save()
+        number, asked = known[self._told]
+        self._told += 1
+        self._asked = int(asked)
+        return float(number)
+
+    def _save(self) -> None:
+        if self._checkpoint is not None and self._checkpoint.due():
+            self._checkpoint.save({"solved": len(self._arrays["solutions"])}, self._arrays)

@@ -92,9 +92,12 @@ class Best(Connector):
                 total += measure.worst(path, SCAN, verbose=job.verbose)
             return total
 
+        def kept_loss(candidate: OptimalTransport) -> float:
+            return job.solutions.number(lambda: loss(candidate))
+
         together = self._along(0.0, num_layers)
         matches = [self._lined_up().replace(match=match, along=together) for match in MATCHES]
-        losses = [loss(candidate) for candidate in matches]
+        losses = [kept_loss(candidate) for candidate in matches]
         chosen, lowest = min(zip(matches, losses, strict=True), key=lambda pair: pair[1])
         others: list[Connector] = []
         if 2 < num_layers <= _FEW_LAYERS:
@@ -102,7 +105,7 @@ class Best(Connector):
             others += [self._adjustment()] if is_stepwise(space.model) else []
         for along in others:
             candidate = chosen.replace(along=along)
-            if (candidate_loss := loss(candidate)) < lowest:
+            if (candidate_loss := kept_loss(candidate)) < lowest:
                 chosen, lowest = candidate, candidate_loss
         return chosen.connect(space, start, end, data, job)
 

@@ -96,8 +96,8 @@ def connect(
         seed: Seed of everything random.
         checkpoint: File in which methods that solve layer after layer keep what they have solved,
             and trained curves their last epoch. Killed at any moment and called again with the same
-            arguments, they go on after that, or a few seconds before; units are matched, and losses
-            of candidates measured, again. The file stays when all is done.
+            arguments, they go on after that, or a few seconds before. The file stays when all is
+            done.
         verbose: 0 silent, 1 progress.
 
     Returns:

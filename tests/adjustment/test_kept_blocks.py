@@ -19,6 +19,9 @@ def test_blocks_come_back_in_any_order(sizes, limit, dtype, order):
     blocks = [rng.normal(size=(size, 3)).astype(dtype) for size in sizes]
     kept = KeptBlocks(iter(blocks), limit)
     assert len(kept) == len(blocks)
+    assert kept.nbytes <= limit
+    if sum(block.nbytes for block in blocks) <= limit:
+        assert kept.nbytes == sum(block.nbytes for block in blocks)
     numbers = list(range(len(blocks))) * 2
     order.shuffle(numbers)
     for number in numbers:

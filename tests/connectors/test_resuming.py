@@ -7,6 +7,7 @@ import pytest
 import mc_keras as mc
 from mc_keras.adjustment import NormalEquations
 from mc_keras.connectors import CurveFitting, OptimalTransport
+from mc_keras.connectors.path_loss import PathLoss
 from mc_keras.workspace import Workspace
 
 METHODS = ["linear+wa", "ot+wa", "linear+bfly", "best"]
@@ -52,6 +53,35 @@ def test_interrupted_and_called_again(method, deep_pair, tmp_path, monkeypatch):
     assert path is None
     path, after = run_until(monkeypatch, 10**6, connect)
     assert after == total - found
+    assert_same(path, expected)
+
+
+def test_what_was_tried_is_not_measured_again(deep_pair, tmp_path, monkeypatch):
+    start, end, data = deep_pair
+    worst, measured = PathLoss.worst, []
+
+    def counted(self, path, *arguments, **options):
+        measured.append(worst(self, path, *arguments, **options))
+        return measured[-1]
+
+    monkeypatch.setattr(PathLoss, "worst", counted)
+
+    def run(number, checkpoint):
+        measured.clear()
+        path, solved = run_until(
+            monkeypatch,
+            number,
+            lambda: mc.connect(start, end, "best", data, checkpoint=checkpoint),
+        )
+        return path, solved, list(measured)
+
+    expected, total, all_measured = run(10**6, None)
+    # In the last construction, that of the path itself: every loss of what is tried is known.
+    _, found, before = run(total - 1, tmp_path / "kept")
+    path, solved, after = run(10**6, tmp_path / "kept")
+    assert (found, solved) == (total - 1, 1)
+    assert len(before) >= 6
+    assert after == all_measured[len(before) :]
     assert_same(path, expected)
 
 
