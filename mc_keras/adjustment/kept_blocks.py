@@ -38,7 +38,9 @@ class KeptBlocks:
         """Add an array."""
         if self._file is None and self.nbytes + block.nbytes <= self._limit:
             self.nbytes += block.nbytes
-            self._blocks.append(block)
+            # Of memory of its own: that of TensorFlow's allocator is never given back, and would be
+            # left in pieces; a part of an array would keep the whole.
+            self._blocks.append(block if block.flags.owndata else block.copy())
             return
         if self._file is None:
             self._file = tempfile.TemporaryFile()

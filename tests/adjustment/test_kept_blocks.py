@@ -29,3 +29,10 @@ def test_blocks_come_back_in_any_order(sizes, limit, dtype, order):
     for found, block in zip(kept, blocks, strict=True):
         np.testing.assert_array_equal(found, block)
         assert found.dtype == dtype
+
+
+def test_a_part_of_an_array_does_not_keep_the_whole():
+    whole = np.zeros((4, 3))
+    kept = KeptBlocks([whole[1:], whole], limit=1000)
+    assert not np.shares_memory(kept[0], whole)
+    assert kept[1] is whole
