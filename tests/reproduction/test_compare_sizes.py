@@ -66,7 +66,7 @@ def test_sizes_of_earlier_runs_stay_if_they_would_be_the_same(pairs, splits, tmp
     assert run([8], "third", lambda size: None) == [8]  # networks that are gone
     assert run([8], "third", lambda size: {"one": pairs["two"]}) == [8]  # others
     assert run([8], "third", num_points=4) == [8]
-    assert run([16], "third") == [4, 16]
+    assert run([16], "third") == [4, 8, 16]  # those of other settings are still there
 
 
 def test_a_run_that_is_made_again_never_writes_fewer_sizes(pairs, splits, tmp_path):
