@@ -62,7 +62,11 @@ def files_of_report(file: PathLike) -> list[str]:
     except (OSError, ValueError, KeyError, TypeError):
         return []
     inside = [pathlib.PurePosixPath(name) for name in files if isinstance(name, str)]
-    return [str(name) for name in inside if not name.is_absolute() and ".." not in name.parts]
+    return [
+        str(name)
+        for name in inside
+        if name.parts and not name.is_absolute() and ".." not in name.parts
+    ]
 
 
 def _measured(report: "PathReport") -> dict[str, Any]:

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from mc_keras.reporting import write_results
+from mc_keras.reporting.results import FORMAT, files_of_report
 from tests.reports import path_report
 
 
@@ -45,3 +46,13 @@ def test_values_that_are_not_finite_are_kept(comparison, tmp_path):
     loss = record["methods"]["arc"]["quantities"]["test_loss"]
     assert loss["values"][4] == loss["worst"] == "NaN"
     assert math.isnan(float(loss["worst"]))
+
+
+def test_files_of_a_report_are_inside_its_folder(tmp_path):
+    file = tmp_path / "results.json"
+    named = ["figures/loss.png", "", ".", "../other.png", "/other.png", "a/../../b", 3]
+    file.write_text(json.dumps({"format": FORMAT, "files": named}))
+    assert files_of_report(file) == ["figures/loss.png"]
+    file.write_text(json.dumps({"format": "another", "files": named}))
+    assert files_of_report(file) == []
+    assert files_of_report(tmp_path / "none.json") == []
