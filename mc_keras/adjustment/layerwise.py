@@ -360,7 +360,7 @@ class _Walk:
             prior = (1 - time) * prior + time * self._matrix(layer, self.end)
         ridge = 0.0 if self.how.pseudo_inverse else self.how.ridge
         equations = equations_of(prior, ridge, call)
-        for n, features in enumerate(network.features(layer, call)):
+        for n, (features, _) in enumerate(network.features(layer, call)):
             goal: Any = self.goals[number][n]
             if share:
                 goal = (1 - share) * goal + share * self.end_goals[number][n]

@@ -96,11 +96,16 @@ class Network:
             position: Number of the call.
         """
         call = self.program.calls[position]
-        is_batch_norm = isinstance(call.op, keras.layers.BatchNormalization) and call.op.trainable
-        if is_batch_norm and position not in self.program.shared:
+        if self.measures(position):
             self.settle(position)
             self._measure(call)
         self.waiting.append(call)
+
+    def measures(self, position: int) -> bool:
+        """Whether a call is one of a batch-norm layer whose statistics are measured on the way."""
+        op = self.program.calls[position].op
+        is_batch_norm = isinstance(op, keras.layers.BatchNormalization) and op.trainable
+        return is_batch_norm and position not in self.program.shared
 
     def settle(self, position: int) -> None:
         """Hold what calls from `position` on will read, and the input."""
@@ -154,17 +159,30 @@ class Network:
         """Activations of all examples."""
         return self._in_blocks(lambda part: self.block(part, [slot]), [slot])[slot]
 
-    def features(self, layer: LinearLayer, call: ProgramCall) -> Iterator[NDArray]:
-        """What a linear layer reads, in rows, block by block."""
+    def features(
+        self, layer: LinearLayer, call: ProgramCall, beside: Sequence[int] = ()
+    ) -> Iterator[tuple[NDArray, NDArray | float]]:
+        """What a linear layer reads and the sum of what stands beside it, in rows, by blocks."""
         for part in blocks(self.num_examples):
-            yield layer.features(self.block(part, call.inputs)[call.inputs[0]], part.start)
+            values = self.block(part, [*call.inputs, *beside])
+            features = layer.features(values[call.inputs[0]], part.start)
+            yield features, _total(layer, values, beside, part)
 
-    def rows(self, layer: LinearLayer, call: ProgramCall) -> Iterator[NDArray]:
-        """What the activation of a linear layer is given, in rows, block by block."""
+    def rows(
+        self, layer: LinearLayer, call: ProgramCall, beside: Sequence[int] = ()
+    ) -> Iterator[NDArray]:
+        """What the activation of a linear layer is given, in rows, block by block.
+
+        Args:
+            layer: The layer.
+            call: Its call.
+            beside: Slots that are added.
+        """
         bias = None if layer.bias is None else self.point[layer.bias]
         for part in blocks(self.num_examples):
-            x = self.block(part, call.inputs)[call.inputs[0]]
-            yield layer.targets(layer.linear(x, self.point[layer.kernel], bias), part.start)
+            values = self.block(part, [*call.inputs, *beside])
+            given = layer.linear(values[call.inputs[0]], self.point[layer.kernel], bias)
+            yield layer.targets(given, part.start) + _total(layer, values, beside, part)
 
     def linear(self, layer: LinearLayer, call: ProgramCall, kernel: Any) -> NDArray:
         """The same for all examples, with any kernel and no bias, as the layer shapes it."""
@@ -230,6 +248,12 @@ class Network:
             number = index[id(variable)]
             self.state[number] = keras.ops.convert_to_tensor(value, variable.dtype)
             self.measured.add(number)
+
+
+def _total(
+    layer: LinearLayer, values: Values, slots: Sequence[int], part: slice
+) -> NDArray | float:
+    return sum(layer.targets(values[slot], part.start) for slot in slots)
 
 
 def _part_of(held: NDArray | KeptBlocks, part: slice) -> NDArray:

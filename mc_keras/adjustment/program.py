@@ -193,6 +193,23 @@ class Program:
         step = bisect.bisect_right(self.linear, number) - 1
         return min(max(step, 0), len(self.linear) - len(self.heads))
 
+    def beside(self, number: int) -> tuple[int, ...]:
+        """Slots that the outputs of a linear call are added to before anything else reads them.
+
+        None where one of them is not there yet when the call is made, or is not of its shape.
+        """
+        call = self.calls[number]
+        (output,) = call.outputs
+        readers = [reader for reader in self.calls if output in reader.inputs]
+        if call.op.activation is not keras.activations.linear or output == self.output:
+            return ()
+        if len(readers) != 1 or not _is_sum(readers[0].op):
+            return ()
+        others = tuple(slot for slot in readers[0].inputs if slot != output)
+        there = {self.input, *(slot for made in self.calls[:number] for slot in made.outputs)}
+        alike = all(self._shapes[slot] == self._shapes[output] for slot in others)
+        return others if alike and there.issuperset(others) else ()
+
     def live(self, position: int) -> list[int]:
         """Slots that are there before a call and read by it or later ones, but for the input."""
         return [
@@ -218,6 +235,12 @@ class Program:
         ]
         held = [set(self.live(place)) for place in places]
         return max((self.size(a | b) for a, b in itertools.pairwise([set(), *held])), default=0)
+
+
+def _is_sum(op: Any) -> bool:
+    # The operation of `keras.ops.add` and `+` is of a class that Keras keeps private.
+    is_operation = not isinstance(op, keras.Layer) and type(op).__name__ == "Add"
+    return is_operation or isinstance(op, keras.layers.Add)
 
 
 def is_adjustable(model: keras.Model) -> bool:

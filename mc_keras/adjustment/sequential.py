@@ -2,7 +2,7 @@
 
 The features of each layer are those of the network so far, so that what the layers before it got
 wrong is made good as far as it can be. The target is what the layer's activation is given in the
-two ends, interpolated.
+two ends, interpolated; where its outputs are added to others, as on a residual stream, the sum is.
 """
 
 import dataclasses
@@ -102,15 +102,19 @@ def solve_along(
         a = Network(program, space, base(0.0), _state(program, base, 0.0, x), {program.input: x})
         a.limit = BYTES // (2 + len(ts))
         b = a.at(base(1.0), _state(program, base, 1.0, x))
-        between = [
-            a.at(_mixed(base, owners, share), _state(program, base, t, x))
-            for t, share in zip(ts, shares, strict=True)
-        ]
+        states = [_state(program, base, t, x) for t in ts]
+        # Where all layers so far are those of the end, a network is the end so far: none of its own
+        # is run.
+        between: list[Network | None] = [None] * len(ts)
         rng = np.random.default_rng(seed)
-        everyone = [a, b, *between]
         # Slots that are the same in all networks.
         common = {program.input}
         for position, call in enumerate(program.calls):
+            for k, (share, state) in enumerate(zip(shares, states, strict=True)):
+                is_end = share[program.step_of(position)] == 1 and _same_state(b, position, state)
+                if between[k] is None and not is_end:
+                    between[k] = b.at(_mixed(base, owners, share), state)
+            everyone = [a, b, *(network for network in between if network)]
             same = common.issuperset(call.inputs)
             if position in linear:
                 layer = LinearLayer(call.op, variables, call.shape, num_positions, rng)
@@ -119,15 +123,16 @@ def solve_along(
                 solves &= solver.solves_outputs or position not in program.heads
                 for network in everyone if solves else ():
                     network.settle(position)
+                beside = program.beside(position) if solver.fits else ()
                 ends = [
-                    KeptBlocks(network.rows(layer, call), ROWS_BYTES // 2)
+                    KeptBlocks(network.rows(layer, call, beside), ROWS_BYTES // 2)
                     for network in ((a, b) if solves else ())
                 ]
-                for share, network in zip(shares, between, strict=True):
-                    if solves:
+                for share, moving in zip(shares, between, strict=True):
+                    if solves and moving:
                         own = share[program.step_of(position)]
-                        solve = functools.partial(solver, layer, call, network, ends, own)
-                        put(layer, network, solutions, solve)
+                        solve = functools.partial(solver, layer, call, moving, ends, beside, own)
+                        put(layer, moving, solutions, solve)
                     bar.add(1)
                 if solves:
                     layers[call.path] = layer
@@ -138,7 +143,7 @@ def solve_along(
                 common |= set(call.outputs)
             for network in everyone:
                 network.run(position)
-        points += [[np.array(array) for array in network.point] for network in between]
+        points += [[np.array(array) for array in network.point] for network in everyone[2:]]
     if solver.fits:
         warn_of_few_rows(layers, len(x))
     windows = [_window(k, count, stagger) for k in owners]
@@ -178,6 +183,16 @@ def _state(program: Program, base: Path, t: float, x: NDArray) -> list[NDArray]:
     if any(has_batch_norm(program.calls[n].op) for n in program.shared):
         state = estimate_batch_norm(base.space, base(t), x, state=state)
     return state
+
+
+def _same_state(network: Network, position: int, state: Sequence[NDArray]) -> bool:
+    """Whether a network has, for a call that comes next, what a state has or measures it anew."""
+    call = network.program.calls[position]
+    if network.measures(position):
+        return True
+    own = {id(v) for v in call.weights}
+    numbers = [i for i, v in enumerate(network.space.state_variables) if id(v) in own]
+    return all(np.array_equal(np.asarray(network.state[i]), np.asarray(state[i])) for i in numbers)
 
 
 def _mixed(base: Path, owners: Sequence[int], shares: Sequence[float]) -> list[NDArray]:

@@ -46,8 +46,8 @@ class Solutions:
         """A number that takes solutions to find, such as the loss of a path that is tried.
 
         Args:
-            compute: Finds it, asking for solutions on the way. What an earlier run has found is not
-                computed again, and its solutions are passed over.
+            compute: Finds it, asking for solutions on the way, which are not kept after that. What
+                an earlier run has found is not computed again, and its solutions are passed over.
 
         Raises:
             OSError: If the file cannot be written.
@@ -56,7 +56,10 @@ class Solutions:
             return compute()
         known = self._arrays.setdefault("numbers", [])
         if self._told == len(known):
+            begin = self._asked
             found = compute()
+            for passed in range(begin, self._asked):
+                self._arrays["solutions"][passed] = np.empty(0)
             known.append(np.array([found, self._asked], "float64"))
             self._save()
         number, asked = known[self._told]

@@ -20,7 +20,8 @@ class Solver(abc.ABC):
     Attributes:
         solves_first: Whether layers that read the same in all networks are solved for.
         solves_outputs: Whether the layer that gives the outputs is solved for.
-        fits: Whether as many rows as features are needed.
+        fits: Whether outputs are fitted, which takes as many rows as features; then those sums are
+            that outputs are a part of.
     """
 
     solves_first: bool
@@ -34,6 +35,7 @@ class Solver(abc.ABC):
         call: ProgramCall,
         network: Network,
         ends: Sequence[Rows],
+        beside: Sequence[int],
         t: float,
     ) -> NDArray[np.float64]:
         """Kernel and bias of a layer, as `LinearLayer.matrix` has them.
@@ -42,13 +44,18 @@ class Solver(abc.ABC):
             layer: The layer.
             call: Its call.
             network: The network, at `t`.
-            ends: What the activation of the layer is given in the two ends, in rows.
+            ends: What the activation of the layer is given in the two ends, in rows, with what
+                stands beside it added.
+            beside: Slots that its outputs are added to, see `Program.beside`.
             t: Position.
         """
 
 
 class LeastSquares(Solver):
     """Weights that give the interpolated outputs best, near those that the network has.
+
+    Where the outputs are added to others, as on a residual stream, the sum is what is fitted: what
+    the others got wrong is made good.
 
     A layer that reads the same in all networks, as the first one does, keeps its weights: on a
     straight line they are the solution.
@@ -70,12 +77,14 @@ class LeastSquares(Solver):
         call: ProgramCall,
         network: Network,
         ends: Sequence[Rows],
+        beside: Sequence[int],
         t: float,
     ) -> NDArray[np.float64]:
         """See the base class."""
         equations = equations_of(own_matrix(layer, network), self.ridge, call)
-        for features, start, end in zip(network.features(layer, call), *ends, strict=True):
-            equations.add(features, (1 - t) * start + t * end)
+        rows = network.features(layer, call, beside)
+        for (features, others), start, end in zip(rows, *ends, strict=True):
+            equations.add(features, (1 - t) * start + t * end - others)
         return equations.solve()
 
 
@@ -123,6 +132,7 @@ class Rescaling(Solver):
         call: ProgramCall,
         network: Network,
         ends: Sequence[Rows],
+        beside: Sequence[int],
         t: float,
     ) -> NDArray[np.float64]:
         """See the base class."""

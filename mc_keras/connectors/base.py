@@ -22,12 +22,14 @@ class Job:
         verbose: 0 silent, 1 progress.
         solutions: What an earlier, killed run of the same method has solved.
         checkpoint: Where methods that solve for nothing keep how far they are.
+        chosen: What a method that tries several constructions tells of the one that it took.
     """
 
     seed: int = 0
     verbose: int = 0
     solutions: Solutions = dataclasses.field(default_factory=Solutions)
     checkpoint: Checkpoint | None = None
+    chosen: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 class Connector(abc.ABC):

@@ -16,19 +16,27 @@ from mc_keras.data import subset
 from mc_keras.paths import Path
 from mc_keras.weight_space import WeightSpace
 
-# Most linear layers of a network in which they are also solved for one after the other.
+# Most linear layers that go one after the other; of more, so many windows follow on each other, in
+# which several layers go at once.
 _FEW_LAYERS = 5
 _KNOTS_PER_LAYER = 8
+_KNOTS_PER_WINDOW = 4
+
+_Order = Literal["together", "staggered", "adjusted"]
 
 
 class Best(Connector):
     """Units lined up, features interpolated, units put back: the best that measured, no training.
 
     The units of the end are reordered to be near those of the start, by weights, activations or
-    both; between the two all layers are solved for by least squares, in networks of three to five
-    linear layers all at once or one after the other, or by `WeightAdjustment`; then the units go
+    both; between the two all layers are solved for by least squares, all at once or one after the
+    other, in networks of three to five linear layers also by `WeightAdjustment`; then the units go
     back to their own order through freed slots. Which of these is chosen by the loss of paths made
     from some examples on some others, and the other way round; labels are used for nothing else.
+    In networks of more than five linear layers each takes a fifth of the way, at the same time as
+    some of its neighbours, and the choice is made one way round, by paths of fewer knots. What was
+    chosen stands in the provenance of the path: how units were matched (`"match"`), and whether
+    the layers go `"together"`, `"staggered"` or `"adjusted"` (`"layers"`).
 
     Args:
         num_choosing: Number of examples, drawn at random, that paths to choose from are made from,
@@ -82,11 +90,14 @@ class Best(Connector):
             halves = [drawn, drawn]
         measures = [PathLoss(space, half) for half in reversed(halves)]
         num_layers = num_linear(space.model)
+        tries = list(zip(halves, measures, strict=True))
+        if num_layers > _FEW_LAYERS:
+            tries = tries[:1]
 
         def loss(candidate: OptimalTransport) -> float:
             first = candidate.replace(end="permuted")
             total = 0.0
-            for half, measure in zip(halves, measures, strict=True):
+            for half, measure in tries:
                 with warnings.catch_warnings(action="ignore"):  # of so few examples, for now
                     path = first.connect(space, start, end, half, job)
                 total += measure.worst(path, SCAN, verbose=job.verbose)
@@ -95,30 +106,54 @@ class Best(Connector):
         def kept_loss(candidate: OptimalTransport) -> float:
             return job.solutions.number(lambda: loss(candidate))
 
-        together = self._along(0.0, num_layers)
-        matches = [self._lined_up().replace(match=match, along=together) for match in MATCHES]
-        losses = [kept_loss(candidate) for candidate in matches]
-        chosen, lowest = min(zip(matches, losses, strict=True), key=lambda pair: pair[1])
-        others: list[Connector] = []
-        if 2 < num_layers <= _FEW_LAYERS:
-            others = [self._along(1.0, num_layers)]
-            others += [self._adjustment()] if is_stepwise(space.model) else []
-        for along in others:
-            candidate = chosen.replace(along=along)
+        together = self._candidate("together", num_layers, choosing=True)
+        candidates = [together.replace(match=match) for match in MATCHES]
+        losses = [kept_loss(candidate) for candidate in candidates]
+        chosen, lowest = min(zip(MATCHES, losses, strict=True), key=lambda pair: pair[1])
+        order: _Order = "together"
+        for other in self._other_orders(space.model, num_layers):
+            candidate = self._candidate(other, num_layers, choosing=True).replace(match=chosen)
             if (candidate_loss := kept_loss(candidate)) < lowest:
-                chosen, lowest = candidate, candidate_loss
-        return chosen.connect(space, start, end, data, job)
+                order, lowest = other, candidate_loss
+        job.chosen.update(match=chosen, layers=order)
+        best = self._candidate(order, num_layers, choosing=False).replace(match=chosen)
+        return best.connect(space, start, end, data, job)
 
     def _lined_up(self) -> OptimalTransport:
         return OptimalTransport(on_unknown=self.on_unknown)
 
-    def _adjustment(self) -> WeightAdjustment:
-        return WeightAdjustment(num_positions=self.num_positions, num_examples=self.num_examples)
+    @staticmethod
+    def _other_orders(network: keras.Model, num_layers: int) -> list[_Order]:
+        """In which the layers may go, besides together."""
+        if num_layers <= 2:
+            return []
+        if num_layers <= _FEW_LAYERS and is_stepwise(network):
+            return ["staggered", "adjusted"]
+        return ["staggered"]
 
-    def _along(self, stagger: float, num_layers: int) -> FeatureInterpolation:
+    def _candidate(self, order: _Order, num_layers: int, *, choosing: bool) -> OptimalTransport:
+        """With layers in some order; to choose among those of many layers, with fewer knots."""
+        few = num_layers <= _FEW_LAYERS
+        coarse = choosing and not few
+        along: Connector
+        if order == "adjusted":
+            along = WeightAdjustment(
+                num_positions=self.num_positions, num_examples=self.num_examples
+            )
+        elif order == "together":
+            along = self._features(0.0, 3 if coarse else 5)
+        elif few:
+            along = self._features(1.0, _KNOTS_PER_LAYER * num_layers + 1)
+        else:
+            stagger = (_FEW_LAYERS - 1) / (num_layers - 1)
+            segments = _KNOTS_PER_WINDOW * _FEW_LAYERS
+            along = self._features(stagger, (segments // 2 if coarse else segments) + 1)
+        return self._lined_up().replace(along=along)
+
+    def _features(self, stagger: float, num_knots: int) -> FeatureInterpolation:
         return FeatureInterpolation(
             stagger=stagger,
-            num_knots=_KNOTS_PER_LAYER * num_layers + 1 if stagger else 5,
+            num_knots=num_knots,
             num_positions=self.num_positions,
             num_examples=self.num_examples,
         )

@@ -156,6 +156,8 @@ def connect(
     seconds = time.perf_counter() - began + (kept.seconds_before if kept else 0.0)
     path.method = connector.name
     path.provenance = {**origin, "seconds": round(seconds, 3)}
+    if job.chosen:
+        path.provenance["chosen"] = job.chosen
     ends = ((0.0, a), (1.0, b)) if connector.reaches_end else ((0.0, a),)
     for t, expected in ends:
         if not all(np.array_equal(v, w) for v, w in zip(path(t), expected, strict=True)):

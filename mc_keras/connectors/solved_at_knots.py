@@ -91,5 +91,6 @@ class SolvedAtKnots(Connector):
         for i in solution.solved:
             coefficients[i] = chain
             for point, knot in zip(control, [a, *solution.points, b], strict=False):
-                point[i] = knot[i]
+                # One array, in memory and in files, for the knots at which a layer is done.
+                point[i] = b[i] if np.array_equal(knot[i], b[i]) else knot[i]
         return AffinePath(space, [*control, b], coefficients, states=base.states)

@@ -43,6 +43,11 @@ def connector_of(
         return LearnedConnection(model=connections[row])
     if row in _NUM_CONTROL_POINTS:
         return chains.connector(_NUM_CONTROL_POINTS[row])
+    if not exists(row):
+        rows = dict.fromkeys([*names(), *_NUM_CONTROL_POINTS])
+        close = difflib.get_close_matches(row.lower(), rows, n=1, cutoff=0.4)
+        hint = f"did you mean '{close[0]}'? " if close else ""
+        raise ValueError(f"There is no row '{row}': {hint}The rows are {', '.join(rows)}.")
     connector = by_name(row)
     if getattr(connector, "num_examples", 0) is None:
         return connector.replace(num_examples=fit_examples)

@@ -85,6 +85,28 @@ def test_heads_are_called_last_and_make_one_step():
     assert [program.step_of(number) for number in program.linear] == [0, 1, 2, 2]
 
 
+def test_what_stands_beside_a_sum():
+    inputs = keras.Input((4,))
+    first = L.Dense(5, name="first")(inputs)
+    bent = L.Dense(5, "relu", name="bent")(inputs)
+    second = L.Dense(5, name="second")(bent)
+    stream = L.Add()([first, second, bent])
+    third = L.Dense(5, name="third")(stream)
+    stream = stream + third
+    spread = L.Dense(1, name="spread")(stream)
+    twice = L.Dense(5, name="twice")(stream)
+    read = L.Dense(5, name="read")(stream)
+    outputs = L.Add()([stream, L.ReLU()(read), read]) + spread + L.Add()([twice, twice])
+    program = Program(keras.Model(inputs, L.Dense(3, name="head")(outputs)))
+    slots = {call.path: call.outputs[0] for call in program.calls}
+    found = {program.calls[n].path: set(program.beside(n)) for n in program.linear}
+    (add,) = (c.outputs[0] for c in program.calls if slots["first"] in c.inputs)
+    assert found.pop("second") == {slots["first"], slots["bent"]}
+    assert found.pop("third") == {add}
+    assert set(found) == {"first", "bent", "spread", "twice", "read", "head"}
+    assert not any(found.values())
+
+
 def test_what_cannot_be_followed_is_named():
     inputs = keras.Input((4,))
     with pytest.raises(ValueError, match="1 inputs and 2 outputs"):

@@ -55,8 +55,10 @@ def test_rows_come_once_in_any_order_and_the_ends_always(network):
 
 
 def test_an_unknown_row_suggests_the_nearest(network):
-    with pytest.raises(ValueError, match="There is no method 'arcc': did you mean 'arc'"):
+    with pytest.raises(ValueError, match="There is no row 'arcc': did you mean 'arc'"):
         chosen_rows(TABLE, ["arcc"], network)
+    with pytest.raises(ValueError, match="The rows are linear, .*, polychain5"):
+        chosen_rows(TABLE, ["nothing"], network)
 
 
 @pytest.fixture(scope="module")

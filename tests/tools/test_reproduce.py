@@ -282,7 +282,7 @@ def test_runs_that_the_zoo_has_are_told(answers, place):
         ("no dataset", "by --dataset, one of mnist, cifar10, for table 1; by --network, one of"),
         ("both", "Choose the networks: by --dataset"),
         ("too small", "must have between 1 and 1441 examples, received 1442"),
-        ("no row", "There is no method 'arcc': did you mean 'arc'"),
+        ("no row", "There is no row 'arcc': did you mean 'arc'"),
         ("connection of no row", "one file for each row, ROW=FILE,..., received 'flow.keras'"),
         ("no connection", "There is no connection model nowhere.keras; check the name."),
         ("connections of a study", "--connections cannot be combined with --study=width"),

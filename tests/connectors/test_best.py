@@ -1,0 +1,43 @@
+"""The choice that `best` makes."""
+
+import numpy as np
+import pytest
+
+import mc_keras as mc
+from mc_keras.connectors.path_loss import PathLoss
+from tests.adjustment.networks import dense, pair
+
+FEW, MANY = (6, 5), (6, 5, 7, 6, 5, 6)
+
+
+@pytest.mark.parametrize(
+    ("widths", "losses", "layers", "num_knots", "num_measured"),
+    [
+        # By weights, activations and both, twice each; then staggered and by weight adjustment.
+        (FEW, [3, 3, 1, 1, 2, 2, 4, 4, 4, 4], "together", 5, 10),
+        (FEW, [3, 3, 1, 1, 2, 2, 0, 1, 4, 4], "staggered", 25, 10),
+        # Once each; then staggered.
+        (MANY, [3, 1, 2, 4], "together", 5, 4),
+        (MANY, [3, 1, 2, 0], "staggered", 21, 4),
+    ],
+)
+def test_what_loses_least_is_taken(widths, losses, layers, num_knots, num_measured, monkeypatch):
+    a, b, x = pair(lambda: dense(widths), examples=120)
+    data = x, np.random.default_rng(0).integers(3, size=len(x))
+    measured = []
+
+    def worst(self, path, positions, *, verbose=0):
+        measured.append(path)
+        # After the choice: of stage one, and of ways to put units back.
+        return float(losses[len(measured) - 1]) if len(measured) <= num_measured else 9.0
+
+    monkeypatch.setattr(PathLoss, "worst", worst)
+    path = mc.connect(a, b, mc.connectors.Best(num_choosing=40), data)
+    first = path.segments[0] if isinstance(path, mc.paths.PiecewisePath) else path
+    assert len(measured) > num_measured
+    assert first.coefficient_functions[2].num_control_points == num_knots
+    assert path.provenance["chosen"] == {"match": "activations", "layers": layers}
+    # Its units are those that activations chose, whose loss was the lowest.
+    expected = mc.units.match_units(a, b, by="activations", x=x, seed=0)
+    kernel = b.layers[0].get_weights()[0][:, expected.permutations[0]]
+    np.testing.assert_array_equal(first(1.0)[0], kernel)
