@@ -58,6 +58,11 @@ class LinearLayer:
         self._positions, self._rng = positions, rng
         self._drawn: dict[int, NDArray[np.int64]] = {}
 
+    @property
+    def numbers(self) -> list[int]:
+        """Numbers of kernel and bias in the point."""
+        return [self.kernel] if self.bias is None else [self.kernel, self.bias]
+
     def num_rows(self, num_examples: int) -> int:
         """Number of rows that so many examples give."""
         return num_examples * min(math.prod(self._spatial), self._positions)

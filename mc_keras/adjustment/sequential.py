@@ -25,7 +25,7 @@ from mc_keras.adjustment.networks import (
 )
 from mc_keras.adjustment.program import Program
 from mc_keras.adjustment.solutions import Solutions
-from mc_keras.adjustment.solvers import Solver, put
+from mc_keras.adjustment.solvers import Goal, Solver, put
 from mc_keras.batch_norm import estimate_batch_norm, has_batch_norm
 from mc_keras.paths import Path
 from mc_keras.progress import ProgressBar
@@ -88,66 +88,78 @@ def solve_along(
     program.check_solvable()
     variables = {id(v): i for i, v in enumerate(space.variables)}
     x = examples_of(program, x, num_examples, seed)
-    at_once = num_affordable(program, 1) // max(len(x), BATCH) - 2
+
+    def network_at(point: list[NDArray], t: float, limit: int) -> Network:
+        state = _state(program, base, t, x)
+        return Network(program, space, point, state, {program.input: x}, limit)
+
+    ends = [network_at(base(t), t, BYTES // 2) for t in (0.0, 1.0)]
+    goals = _goals(ends, solver, variables, num_positions, np.random.default_rng(seed))
+    del ends
+    at_once = num_affordable(program, 1) // max(len(x), BATCH)
     if at_once < 1:  # in files then, see `Network`
-        size = 4 * program.most_held() * len(x)
-        at_once = max(1, room_for_files() // size - 2)
-    linear, count = program.linear, len(program.steps)
+        at_once = max(1, room_for_files() // (4 * program.most_held() * len(x)))
+    count = len(program.steps)
     owners = _owners(program, variables)
-    bar = ProgressBar("solving", len(linear) * len(positions), verbose=verbose)
-    points, solved, layers = [], set[int](), dict[str, LinearLayer]()
+    bar = ProgressBar("solving", len(goals) * len(positions), verbose=verbose)
+    points = []
     for first in range(0, len(positions), at_once):
         ts = positions[first : first + at_once]
         shares = [_shares(t, count, stagger) for t in ts]
-        a = Network(program, space, base(0.0), _state(program, base, 0.0, x), {program.input: x})
-        a.limit = BYTES // (2 + len(ts))
-        b = a.at(base(1.0), _state(program, base, 1.0, x))
-        states = [_state(program, base, t, x) for t in ts]
-        # Where all layers so far are those of the end, a network is the end so far: none of its own
-        # is run.
-        between: list[Network | None] = [None] * len(ts)
-        rng = np.random.default_rng(seed)
-        # Slots that are the same in all networks.
-        common = {program.input}
-        for position, call in enumerate(program.calls):
-            for k, (share, state) in enumerate(zip(shares, states, strict=True)):
-                is_end = share[program.step_of(position)] == 1 and _same_state(b, position, state)
-                if between[k] is None and not is_end:
-                    between[k] = b.at(_mixed(base, owners, share), state)
-            everyone = [a, b, *(network for network in between if network)]
-            same = common.issuperset(call.inputs)
-            if position in linear:
-                layer = LinearLayer(call.op, variables, call.shape, num_positions, rng)
-                is_last = call.outputs[0] == program.output
-                solves = solver.solves_first or not same
-                solves &= solver.solves_outputs or position not in program.heads
-                for network in everyone if solves else ():
+        networks = [
+            network_at(_mixed(base, owners, share), t, BYTES // len(ts))
+            for t, share in zip(ts, shares, strict=True)
+        ]
+        for position, call in enumerate(program.calls[: max(goals, default=-1) + 1]):
+            for share, network in zip(shares, networks, strict=True):
+                own = share[program.step_of(position)]
+                if position in goals and own < 1:  # else the layer is the end's, and so is its goal
                     network.settle(position)
-                beside = program.beside(position) if solver.fits else ()
-                ends = [
-                    KeptBlocks(network.rows(layer, call, beside), ROWS_BYTES // 2)
-                    for network in ((a, b) if solves else ())
-                ]
-                for share, moving in zip(shares, between, strict=True):
-                    if solves and moving:
-                        own = share[program.step_of(position)]
-                        solve = functools.partial(solver, layer, call, moving, ends, beside, own)
-                        put(layer, moving, solutions, solve)
-                    bar.add(1)
-                if solves:
-                    layers[call.path] = layer
-                    solved |= {layer.kernel} | ({layer.bias} if layer.bias is not None else set())
-                if is_last:
-                    break
-            elif same and same_weights(call, everyone):
-                common |= set(call.outputs)
-            for network in everyone:
+                    goal = goals[position]
+                    solve = functools.partial(solver, call, network, goal, own)
+                    put(goal.layer, network, solutions, solve)
                 network.run(position)
-        points += [[np.array(array) for array in network.point] for network in everyone[2:]]
+            bar.add(len(ts) * (position in goals))
+        points += [[np.array(array) for array in network.point] for network in networks]
     if solver.fits:
-        warn_of_few_rows(layers, len(x))
+        named = {program.calls[number].path: goal.layer for number, goal in goals.items()}
+        warn_of_few_rows(named, len(x))
+    solved = {number for goal in goals.values() for number in goal.layer.numbers}
     windows = [_window(k, count, stagger) for k in owners]
     return SolvedPoints(points, sorted(solved), windows)
+
+
+def _goals(
+    ends: Sequence[Network],
+    solver: Solver,
+    variables: dict[int, int],
+    num_positions: int,
+    rng: np.random.Generator,
+) -> dict[int, Goal]:
+    """What layers are to give that are solved for, by the numbers of their calls."""
+    program = ends[0].program
+    # Slots that are the same in both.
+    common, goals, left = {program.input}, dict[int, Goal](), ROWS_BYTES
+    for position, call in enumerate(program.calls):
+        same = common.issuperset(call.inputs)
+        if position in program.linear:
+            layer = LinearLayer(call.op, variables, call.shape, num_positions, rng)
+            is_output = position in program.heads and not solver.solves_outputs
+            if not is_output and (solver.solves_first or not same):
+                beside = program.beside(position) if solver.fits else ()
+                rows = []
+                for network in ends:
+                    network.settle(position)
+                    rows.append(KeptBlocks(network.rows(layer, call, beside), left))
+                    left = max(left - rows[-1].nbytes, 0)
+                goals[position] = Goal(layer, rows, beside)
+            if call.outputs[0] == program.output:
+                break
+        elif same and same_weights(call, ends):
+            common |= set(call.outputs)
+        for network in ends:
+            network.run(position)
+    return goals
 
 
 def num_linear(model: keras.Model) -> int:
@@ -183,16 +195,6 @@ def _state(program: Program, base: Path, t: float, x: NDArray) -> list[NDArray]:
     if any(has_batch_norm(program.calls[n].op) for n in program.shared):
         state = estimate_batch_norm(base.space, base(t), x, state=state)
     return state
-
-
-def _same_state(network: Network, position: int, state: Sequence[NDArray]) -> bool:
-    """Whether a network has, for a call that comes next, what a state has or measures it anew."""
-    call = network.program.calls[position]
-    if network.measures(position):
-        return True
-    own = {id(v) for v in call.weights}
-    numbers = [i for i, v in enumerate(network.space.state_variables) if id(v) in own]
-    return all(np.array_equal(np.asarray(network.state[i]), np.asarray(state[i])) for i in numbers)
 
 
 def _mixed(base: Path, owners: Sequence[int], shares: Sequence[float]) -> list[NDArray]:

@@ -1,6 +1,7 @@
 """What is solved for in one linear layer: least squares on features, or mean and deviation."""
 
 import abc
+import dataclasses
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -12,6 +13,22 @@ from mc_keras.adjustment.networks import Network
 from mc_keras.adjustment.normal_equations import NormalEquations, check_finite_rows
 from mc_keras.adjustment.program import ProgramCall
 from mc_keras.adjustment.solutions import Solutions
+
+
+@dataclasses.dataclass(frozen=True)
+class Goal:
+    """What a layer is to give.
+
+    Attributes:
+        layer: The layer.
+        ends: What its activation is given in the two ends, in rows, with what stands beside it
+            added.
+        beside: Slots that its outputs are added to, see `Program.beside`.
+    """
+
+    layer: LinearLayer
+    ends: Sequence[Rows]
+    beside: tuple[int, ...]
 
 
 class Solver(abc.ABC):
@@ -30,23 +47,14 @@ class Solver(abc.ABC):
 
     @abc.abstractmethod
     def __call__(
-        self,
-        layer: LinearLayer,
-        call: ProgramCall,
-        network: Network,
-        ends: Sequence[Rows],
-        beside: Sequence[int],
-        t: float,
+        self, call: ProgramCall, network: Network, goal: Goal, t: float
     ) -> NDArray[np.float64]:
         """Kernel and bias of a layer, as `LinearLayer.matrix` has them.
 
         Args:
-            layer: The layer.
-            call: Its call.
+            call: The call of the layer.
             network: The network, at `t`.
-            ends: What the activation of the layer is given in the two ends, in rows, with what
-                stands beside it added.
-            beside: Slots that its outputs are added to, see `Program.beside`.
+            goal: What the layer is to give.
             t: Position.
         """
 
@@ -72,18 +80,12 @@ class LeastSquares(Solver):
         self.ridge = ridge
 
     def __call__(
-        self,
-        layer: LinearLayer,
-        call: ProgramCall,
-        network: Network,
-        ends: Sequence[Rows],
-        beside: Sequence[int],
-        t: float,
+        self, call: ProgramCall, network: Network, goal: Goal, t: float
     ) -> NDArray[np.float64]:
         """See the base class."""
-        equations = equations_of(own_matrix(layer, network), self.ridge, call)
-        rows = network.features(layer, call, beside)
-        for (features, others), start, end in zip(rows, *ends, strict=True):
+        equations = equations_of(own_matrix(goal.layer, network), self.ridge, call)
+        rows = network.features(goal.layer, call, goal.beside)
+        for (features, others), start, end in zip(rows, *goal.ends, strict=True):
             equations.add(features, (1 - t) * start + t * end - others)
         return equations.solve()
 
@@ -127,17 +129,12 @@ class Rescaling(Solver):
     fits = False
 
     def __call__(
-        self,
-        layer: LinearLayer,
-        call: ProgramCall,
-        network: Network,
-        ends: Sequence[Rows],
-        beside: Sequence[int],
-        t: float,
+        self, call: ProgramCall, network: Network, goal: Goal, t: float
     ) -> NDArray[np.float64]:
         """See the base class."""
+        layer = goal.layer
         mean, deviation = _moments(KeptBlocks(network.rows(layer, call), ROWS_BYTES // 2), call)
-        start, end = (_moments(rows, call) for rows in ends)
+        start, end = (_moments(rows, call) for rows in goal.ends)
         wanted_mean, wanted = (
             (1 - t) * first + t * second for first, second in zip(start, end, strict=True)
         )
