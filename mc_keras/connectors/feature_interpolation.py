@@ -12,16 +12,19 @@ class FeatureInterpolation(SolvedAtKnots):
 
     A layer is given the features of the network as it is so far, and is fitted to what its
     activation is given in the two ends, interpolated: `(1 - t) * start + t * end`. Each layer thus
-    makes good what the layers before it got wrong. No labels are used. Between the positions the
-    path is straight. It is at its best where the units of the ends are lined up first:
-    `OptimalTransport(along=FeatureInterpolation())`, which is what the name `best` begins with.
+    makes good what the layers before it got wrong. Where its outputs are added to others before
+    anything else reads them, as on a residual stream, the sum is what is fitted. No labels are
+    used. Between the positions the path is straight. It is at its best where the units of the ends
+    are lined up first: `OptimalTransport(along=FeatureInterpolation())`, which is what the name
+    `best` begins with.
 
     Args:
         base: `Linear()` or `Arc()`: weights of layers that are not solved for, such as the first,
             and those that solutions are pulled to.
-        stagger: How far the layers go one after the other: 0, all at once, which is best for most
-            networks; 1, each when the one before it is done, which is better for narrow networks of
-            few layers, and takes more knots. With a straight base only.
+        stagger: How far the layers go one after the other: 0, all at once; 1, each when the one
+            before it is done. Of `n` layers each takes `1 / (1 + stagger * (n - 1))` of the way.
+            More is better for narrow networks and for deep ones, and takes more knots. With a
+            straight base only.
         num_knots: Number of positions at which the weights are solved for, both ends included.
         ridge: Strength of the pull towards the weights of the base, relative to the mean squared
             feature.
