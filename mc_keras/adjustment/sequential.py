@@ -8,6 +8,7 @@ two ends, interpolated; where its outputs are added to others, as on a residual 
 import dataclasses
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -95,6 +96,7 @@ def solve_along(
 
     ends = [network_at(base(t), t, BYTES // 2) for t in (0.0, 1.0)]
     goals = _goals(ends, solver, variables, num_positions, np.random.default_rng(seed))
+    end = ends[1].point, ends[1].state
     del ends
     at_once = num_affordable(program, 1) // max(len(x), BATCH)
     if at_once < 1:  # in files then, see `Network`
@@ -110,12 +112,13 @@ def solve_along(
             network_at(_mixed(base, owners, share), t, BYTES // len(ts))
             for t, share in zip(ts, shares, strict=True)
         ]
+        are_ends = [True] * len(networks)  # so far: what they give is the goal then
         for position, call in enumerate(program.calls[: max(goals, default=-1) + 1]):
-            for share, network in zip(shares, networks, strict=True):
-                own = share[program.step_of(position)]
-                if position in goals and own < 1:  # else the layer is the end's, and so is its goal
+            for k, (share, network) in enumerate(zip(shares, networks, strict=True)):
+                are_ends[k] = are_ends[k] and _agrees(network, position, *end)
+                if position in goals and not are_ends[k]:
                     network.settle(position)
-                    goal = goals[position]
+                    goal, own = goals[position], share[program.step_of(position)]
                     solve = functools.partial(solver, call, network, goal, own)
                     put(goal.layer, network, solutions, solve)
                 network.run(position)
@@ -195,6 +198,21 @@ def _state(program: Program, base: Path, t: float, x: NDArray) -> list[NDArray]:
     if any(has_batch_norm(program.calls[n].op) for n in program.shared):
         state = estimate_batch_norm(base.space, base(t), x, state=state)
     return state
+
+
+def _agrees(network: Network, position: int, point: Sequence[Any], state: Sequence[Any]) -> bool:
+    """Whether a call has these weights, and these statistics or such as are measured anew."""
+    space = network.space
+    pairs = [(space.variables, network.point, point)]
+    if not network.measures(position):
+        pairs.append((space.state_variables, network.state, state))
+    own = {id(v) for v in network.program.calls[position].weights}
+    return all(
+        np.array_equal(np.asarray(mine[i]), np.asarray(theirs[i]))
+        for variables, mine, theirs in pairs
+        for i, v in enumerate(variables)
+        if id(v) in own
+    )
 
 
 def _mixed(base: Path, owners: Sequence[int], shares: Sequence[float]) -> list[NDArray]:
