@@ -42,8 +42,9 @@ class OptimalTransport(Connector):
         stage: How units are reordered: `"swaps"` of pairs along straight lines, as in the paper;
             `"one_slot"`, through the slot of one unit, freed by taking its outgoing weights away
             and refitting those of the others; `"half_free"`, the same with half of the slots, in
-            seven segments; `"auto"` for the best of the three by the loss on the data, `"swaps"`
-            without data. Groups in which a weight leads from unit to unit, as in recurrent layers,
+            seven segments; `"auto"`, for each group of units, for the first of one slot, half of
+            the slots and swaps whose loss on the data is no higher than that of stage one, or else
+            for the one of lowest loss, `"swaps"` without data. Groups in which a weight leads from unit to unit, as in recurrent layers,
             are always swapped, and so are those that a layer or group normalization, a softmax or
             another reduction over the units reads: no slot of theirs is free.
         simultaneous_swaps: Number of swaps in one segment. Fewer, longer segments, a higher loss.

@@ -15,7 +15,7 @@ from mc_keras.connectors.permutation_stage import (
 from mc_keras.progress import ProgressBar
 from mc_keras.units import UnitGroup
 
-MOST_TRIES = 3  # half of the slots free, one of them, and swaps
+MOST_TRIES = 3  # one of the slots free, half of them, and swaps
 _RIDGE = 1e-4
 _MEASURED_SWAPS = 8  # in the middle of those that may change the outputs most
 
@@ -59,24 +59,24 @@ class Reordering:
         number = (self.group.size + 1) // 2 if stage == "half_free" else 1
         free, compensation = _choose_free(slots, self.order, self.moment, number)
         (half_free if stage == "half_free" else one_slot)(slots, self.order, free, compensation)
-        # Between the first segment and the last one the function does not change.
-        count = len(fork.segments)
-        return fork, [0.5, 1.0, count / 2, count - 0.5]
+        # From the end of the first segment to the beginning of the last one the function does not
+        # change, and the last one goes through the functions of the first.
+        return fork, [0.5, 1.0]
 
     def by_the_best(self, measure: PathLoss, limit: float, bar: ProgressBar) -> SlotEditor:
-        """A fork of the editor in which they are there, along the lowest loss.
+        """A fork of the editor in which they are there, along a loss within the limit, or the lowest.
 
         Args:
             measure: The loss.
-            limit: The loss of stage one: swaps are tried only where a freed slot costs more.
+            limit: The loss of stage one: the next way is tried only where the last one costs more.
             bar: Is told of every try.
         """
         tried = []
-        for stage in ("half_free", "one_slot") if self.can_be_freed else ():
+        for stage in ("one_slot", "half_free", "swaps") if self.can_be_freed else ("swaps",):
             tried.append(self._measured(stage, measure))
             bar.add(1)
-        if not tried or min(loss for loss, _ in tried) > limit:
-            tried.append(self._measured("swaps", measure))
+            if tried[-1][0] <= limit:
+                break
         return min(tried, key=lambda pair: pair[0])[1]
 
     def _measured(self, stage: str, measure: PathLoss) -> tuple[float, SlotEditor]:

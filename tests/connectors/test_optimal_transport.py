@@ -101,7 +101,10 @@ def test_the_swaps_that_matter_most_are_known(deep_pair):
 @QUICK
 @given(order=ORDERS, stage=st.sampled_from(STAGES[1:]))
 def test_free_slots_leave_the_outputs_alone(order, stage):
-    """Between the first and the last segment, at corners and in the middle of segments."""
+    """Between the first and the last segment, at corners and in the middle of segments.
+
+    The last segment goes back through the functions of the first.
+    """
     model = dense_network(**WIDE)
     path = stage_path(model, order, stage)
     assert_ends_at(path, model)
@@ -111,6 +114,9 @@ def test_free_slots_leave_the_outputs_alone(order, stage):
     expected = path.space(path(1 / count), x)
     for t in np.arange(2, 2 * count - 1) / (2 * count):
         np.testing.assert_allclose(path.space(path(t), x), expected, atol=1e-4)
+    for t in np.array([0.2, 0.5, 0.9]) / count:
+        there, back = (path.space(path(u), x) for u in (t, 1 - t))
+        np.testing.assert_allclose(there, back, atol=1e-4)
 
 
 @pytest.mark.parametrize("stage", STAGES[1:])
