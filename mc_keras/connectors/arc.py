@@ -5,7 +5,7 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
-from mc_keras.connectors.base import Connector, Job
+from mc_keras.connectors.base import Connector, Job, read_ends
 from mc_keras.connectors.options import one_of
 from mc_keras.paths import AffinePath, Coefficients, Line, QuarterArc
 from mc_keras.units.rows import rows_of
@@ -56,8 +56,7 @@ class Arc(Connector):
         job: Job,
     ) -> AffinePath:
         """See `Connector`."""
-        a_space, b_space = WeightSpace(start), WeightSpace(end)
-        a, b = a_space.read(), b_space.read()
+        (a, b), states = read_ends(start, end)
         means: list[np.ndarray | None] = [None] * len(a)
         coefficients: list[Coefficients] = [_LINE] * len(a)
         for rows in rows_of(space, self.rows):
@@ -68,7 +67,7 @@ class Arc(Connector):
             space,
             [a, b, means],
             coefficients,
-            states=(a_space.read_state(), b_space.read_state()),
+            states=states,
             end_index=1,
         )
 

@@ -6,6 +6,7 @@ import inspect
 from typing import Any, Self
 
 import keras
+from numpy.typing import NDArray
 
 from mc_keras.adjustment import Solutions
 from mc_keras.checkpoint import Checkpoint
@@ -30,6 +31,15 @@ class Job:
     solutions: Solutions = dataclasses.field(default_factory=Solutions)
     checkpoint: Checkpoint | None = None
     chosen: dict[str, str] = dataclasses.field(default_factory=dict)
+
+
+_Both = tuple[list[NDArray], list[NDArray]]
+
+
+def read_ends(start: keras.Model, end: keras.Model) -> tuple[_Both, _Both]:
+    """The points of both ends, and their states."""
+    a, b = WeightSpace(start), WeightSpace(end)
+    return (a.read(), b.read()), (a.read_state(), b.read_state())
 
 
 class Connector(abc.ABC):

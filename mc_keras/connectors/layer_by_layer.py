@@ -8,11 +8,11 @@ import keras
 
 from mc_keras.adjustment import Stepwise, is_stepwise, layerwise_path
 from mc_keras.connectors.arc import Arc
-from mc_keras.connectors.base import Connector, Job
+from mc_keras.connectors.base import Connector, Job, read_ends
 from mc_keras.connectors.learned import LearnedConnection
 from mc_keras.connectors.linear import Linear
 from mc_keras.connectors.optimal_transport import OptimalTransport
-from mc_keras.connectors.options import not_negative, whole
+from mc_keras.connectors.options import not_negative, whole, whole_or_all
 from mc_keras.paths import Path
 from mc_keras.weight_space import WeightSpace
 
@@ -45,9 +45,7 @@ class LayerByLayer(Connector):
             )
         self.ridge = not_negative(self, "ridge", ridge)
         self.num_positions = whole(self, "num_positions", num_positions)
-        if num_examples is not None:
-            num_examples = whole(self, "num_examples", num_examples)
-        self.num_examples = num_examples
+        self.num_examples = whole_or_all(self, "num_examples", num_examples)
 
     @property
     def name(self) -> str:  # type: ignore[override]
@@ -82,11 +80,11 @@ class LayerByLayer(Connector):
         how = self.stepwise(job.seed)
         if isinstance(self.base, LearnedConnection):
             how = dataclasses.replace(how, along=self.base.connect(space, start, end, data, job))
-        a, b = WeightSpace(start), WeightSpace(end)
+        points, states = read_ends(start, end)
         return layerwise_path(
             space,
-            (a.read(), b.read()),
-            (a.read_state(), b.read_state()),
+            points,
+            states,
             data[0],
             how,
             solutions=job.solutions,

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from mc_keras.connectors.base import Connector, Job
+from mc_keras.connectors.base import Connector, Job, read_ends
 from mc_keras.flows import METHODS, Flow, TransportedPath, check_fits, rows_layout
 from mc_keras.storage import fingerprint, sha256_of_file
 from mc_keras.weight_space import WeightSpace
@@ -79,14 +79,8 @@ class LearnedConnection(Connector):
         layout = rows_layout(space)
         flow = self._flow(start)
         check_fits(flow, start)
-        a, b = WeightSpace(start), WeightSpace(end)
-        return TransportedPath(
-            space,
-            (a.read(), b.read()),
-            flow.copy(),
-            layout.axes,
-            states=(a.read_state(), b.read_state()),
-        )
+        points, states = read_ends(start, end)
+        return TransportedPath(space, points, flow.copy(), layout.axes, states=states)
 
     def _flow(self, network: keras.Model) -> Flow:
         if isinstance(self.model, Flow):

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from mc_keras.connectors.base import Connector, Job
+from mc_keras.connectors.base import Connector, Job, read_ends
 from mc_keras.paths import AffinePath, Line
 from mc_keras.weight_space import WeightSpace
 
@@ -29,7 +29,5 @@ class Linear(Connector):
         job: Job,
     ) -> AffinePath:
         """See `Connector`."""
-        a, b = WeightSpace(start), WeightSpace(end)
-        return AffinePath(
-            space, [a.read(), b.read()], Line(), states=(a.read_state(), b.read_state())
-        )
+        points, states = read_ends(start, end)
+        return AffinePath(space, points, Line(), states=states)

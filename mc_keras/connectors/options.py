@@ -41,6 +41,15 @@ def whole(connector: Any, name: str, value: Any, least: int = 1) -> int:
     return number
 
 
+def whole_or_all(connector: Any, name: str, value: Any) -> int | None:
+    """An option that counts something, or `None` where nothing limits it.
+
+    Raises:
+        ValueError: If it is neither a whole number of 1 or more nor `None`.
+    """
+    return None if value is None else whole(connector, name, value)
+
+
 def not_negative(connector: Any, name: str, value: Any) -> float:
     """An option that is a strength.
 

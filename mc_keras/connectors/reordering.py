@@ -64,7 +64,7 @@ class Reordering:
         return fork, [0.5, 1.0]
 
     def by_the_best(self, measure: PathLoss, limit: float, bar: ProgressBar) -> SlotEditor:
-        """A fork of the editor in which they are there, along a loss within the limit, or the lowest.
+        """A fork of the editor in which they are there, along a loss in the limit or the lowest.
 
         Args:
             measure: The loss.

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from mc_keras.connectors.base import Connector, Job
+from mc_keras.connectors.base import Connector, Job, read_ends
 from mc_keras.connectors.options import one_of
 from mc_keras.paths import AffinePath, Coefficients, GreatCircle, Line
 from mc_keras.units.rows import along, dot, norms, rows_of
@@ -43,8 +43,7 @@ class Slerp(Connector):
         job: Job,
     ) -> AffinePath:
         """See `Connector`."""
-        a_space, b_space = WeightSpace(start), WeightSpace(end)
-        a, b = a_space.read(), b_space.read()
+        (a, b), states = read_ends(start, end)
         coefficients: list[Coefficients] = [_LINE] * len(a)
         for rows in rows_of(space, self.rows):
             lengths = norms(a, rows), norms(b, rows)
@@ -55,12 +54,7 @@ class Slerp(Connector):
                 coefficients[index] = GreatCircle(
                     *(along(values, axis, a[index].shape) for values in (angles, *lengths))
                 )
-        return AffinePath(
-            space,
-            [a, b],
-            coefficients,
-            states=(a_space.read_state(), b_space.read_state()),
-        )
+        return AffinePath(space, [a, b], coefficients, states=states)
 
 
 _LINE = Line()

@@ -10,7 +10,7 @@ from mc_keras.adjustment import Solver, is_adjustable, solve_along
 from mc_keras.connectors.arc import Arc
 from mc_keras.connectors.base import Connector, Job
 from mc_keras.connectors.linear import Linear
-from mc_keras.connectors.options import whole
+from mc_keras.connectors.options import whole, whole_or_all
 from mc_keras.paths import AffinePath, Coefficients, PolygonalChain, Ramp
 from mc_keras.weight_space import WeightSpace
 
@@ -38,9 +38,7 @@ class SolvedAtKnots(Connector):
             )
         self.num_knots = whole(self, "num_knots", num_knots, 3)  # the ends are two
         self.num_positions = whole(self, "num_positions", num_positions)
-        if num_examples is not None:
-            num_examples = whole(self, "num_examples", num_examples)
-        self.num_examples = num_examples
+        self.num_examples = whole_or_all(self, "num_examples", num_examples)
 
     @property
     def name(self) -> str:  # type: ignore[override]
