@@ -161,6 +161,21 @@ def has_batch_norm(model: keras.Layer) -> bool:
     return next(_norm_layers(model), None) is not None
 
 
+def is_measured_again(model: keras.Layer, mode: str) -> bool:
+    """Whether batch-norm statistics are to be measured between the ends of a path.
+
+    Args:
+        model: Network of the path.
+        mode: `"reestimate"` asks for it, `"interpolate"` is content with those of the ends.
+
+    Raises:
+        ValueError: If there is no such mode.
+    """
+    if mode not in ("reestimate", "interpolate"):
+        raise ValueError(f"There is no batch_norm={mode!r}; use 'reestimate' or 'interpolate'.")
+    return mode == "reestimate" and has_batch_norm(model)
+
+
 def measured_variables(space: WeightSpace) -> list[int]:
     """Positions among the state variables of batch-norm statistics that are measured."""
     return [index for pair in _moments(space) for index in pair]

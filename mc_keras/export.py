@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mc_keras.batch_norm import BatchNormEstimator, has_batch_norm
+from mc_keras.batch_norm import BatchNormEstimator, is_measured_again
 from mc_keras.cloning import clone
 from mc_keras.data import inputs_of
 from mc_keras.paths import Path
@@ -25,6 +25,7 @@ def export_points(
     positions: Sequence[float] = (0.0, 0.25, 0.5, 0.75, 1.0),
     *,
     batch_norm_data: Any = None,
+    batch_norm: str = "reestimate",
 ) -> list[pathlib.Path]:
     """Write a SavedModel for each chosen position of a path.
 
@@ -37,12 +38,15 @@ def export_points(
         positions: Positions in `[0, 1]`.
         batch_norm_data: Inputs `x`, `(x, y)` or a `tf.data.Dataset` to re-estimate batch-norm
             statistics from at the positions inside the path; the ends keep their own.
+        batch_norm: `"reestimate"` as above, or `"interpolate"` to take the statistics of the ends,
+            interpolated, which are usually wrong between them.
 
     Returns:
         The folders, in the order of the positions.
 
     Raises:
-        ValueError: If a position is outside `[0, 1]` or two share a name.
+        ValueError: If a position is outside `[0, 1]`, two share a name, or batch-norm statistics
+            are to be measured and there are no data.
         OSError: If the folder cannot be written; SavedModels are whole or absent.
     """
     positions = [check_position(t) for t in positions]
@@ -51,11 +55,27 @@ def export_points(
         raise ValueError(
             f"Positions must differ in the first three decimals, received {positions}."
         )
+    measured = any(0 < t < 1 for t in positions) and _is_measured(path, batch_norm, batch_norm_data)
     for t, target in zip(positions, folders, strict=True):
-        model = _in_inference(path.model(t, batch_norm_data if 0 < t < 1 else None))
+        data = batch_norm_data if measured and 0 < t < 1 else None
+        model = _in_inference(path.model(t, data))
         with atomic_folder(target) as temporary:
             model.export(os.fspath(temporary), verbose=False)
     return folders
+
+
+def _is_measured(path: Path, batch_norm: str, data: Any) -> bool:
+    """Whether batch-norm statistics are to be measured; a ValueError if there are no data."""
+    if not is_measured_again(path.space.model, batch_norm):
+        return False
+    if data is None:
+        raise ValueError(
+            "The network has batch normalisation, whose statistics are measured on training inputs "
+            "between the ends of a path: give some by `batch_norm_data` (mc-export: --data), or "
+            "pass batch_norm='interpolate' for those of the ends, interpolated, which are usually "
+            "wrong."
+        )
+    return True
 
 
 def _in_inference(model: keras.Model) -> keras.Model:
@@ -74,6 +94,7 @@ def export_path(
     folder: PathLike,
     *,
     batch_norm_data: Any = None,
+    batch_norm: str = "reestimate",
     num_batch_norm_points: int = 21,
 ) -> pathlib.Path:
     """Write one SavedModel of the whole path, whose endpoint `serve(x, t)` takes the position.
@@ -83,15 +104,17 @@ def export_path(
         folder: The SavedModel's folder.
         batch_norm_data: Inputs `x`, `(x, y)` or a `tf.data.Dataset`. Where the network has batch
             normalisation its statistics are re-estimated at `num_batch_norm_points` positions and
-            at the knots, and interpolated between them; without data they go on a straight line
-            between those of the ends.
+            at the knots, and interpolated between them.
+        batch_norm: `"reestimate"` as above, or `"interpolate"` to let them go on a straight line
+            between those of the ends, where they are usually wrong.
         num_batch_norm_points: Number of evenly spaced positions.
 
     Returns:
         The folder.
 
     Raises:
-        ValueError: If the networks have several inputs.
+        ValueError: If the networks have several inputs, or batch-norm statistics are to be measured
+            and there are no data.
         OSError: If the folder cannot be written; the SavedModel is whole or absent.
 
     Example:
@@ -106,7 +129,7 @@ def export_path(
             f"{len(model.inputs)}: export points of it by export_points."
         )
     module = _PathModule(path)
-    if batch_norm_data is not None and has_batch_norm(model):
+    if _is_measured(path, batch_norm, batch_norm_data):
         x = inputs_of(batch_norm_data, model)
         module.statistics = _Statistics(path, x, num_batch_norm_points)
     archive = keras.export.ExportArchive()

@@ -44,12 +44,31 @@ def test_networks_of_another_precision_are_served(dtype, tmp_path):
 
     a, b, x = pair(build)
     path = mc.connect(a, b, "arc")
-    for number, data in enumerate((None, x)):
-        folder = mc.export_path(path, tmp_path / f"{number}", batch_norm_data=data)
+    for mode, data in (("interpolate", None), ("reestimate", x)):
+        folder = mc.export_path(path, tmp_path / mode, batch_norm_data=data, batch_norm=mode)
         whole = tf.saved_model.load(folder)
         served = whole.serve(x, tf.constant(0.5))
         expected = path.model(0.5, data).predict(x, verbose=0)
         np.testing.assert_allclose(served, expected, atol=1e-5 if dtype == "float64" else 1e-2)
+
+
+def test_batch_norm_needs_data_between_the_ends_unless_told_otherwise(batch_norm_pair, tmp_path):
+    start, end, (x, _) = batch_norm_pair
+    path = mc.connect(start, end)
+    for refused in (
+        lambda: mc.export_points(path, tmp_path / "points"),
+        lambda: mc.export_path(path, tmp_path / "path"),
+    ):
+        with pytest.raises(ValueError, match="measured on training inputs .* `batch_norm_data`"):
+            refused()
+    with pytest.raises(ValueError, match="no batch_norm='none'; use 'reestimate' or"):
+        mc.export_path(path, tmp_path / "path", batch_norm_data=x, batch_norm="none")
+    assert os.listdir(tmp_path) == []
+    mc.export_points(path, tmp_path, [0.0, 1.0])  # the ends have statistics of their own
+    (folder,) = mc.export_points(path, tmp_path, [0.5], batch_norm_data=x, batch_norm="interpolate")
+    served = tf.saved_model.load(folder)
+    expected = path.model(0.5).predict(x[:5], verbose=0)
+    np.testing.assert_allclose(served.serve(x[:5]), expected, atol=1e-5)
 
 
 def test_positions_beyond_the_ends_are_clipped_when_served(dense_pair, tmp_path):

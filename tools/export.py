@@ -5,8 +5,8 @@
 
 Writes one SavedModel with the endpoint serve(x) for each position, as out/t_0.500 and so on, and
 with --whole_path one SavedModel out/path whose endpoint serve(x, t) takes the position as well.
-Networks with batch normalisation get their statistics re-estimated from the training split of
---data.
+Networks with batch normalisation need --data, from whose training split their statistics are
+re-estimated between the ends of the path.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,15 @@ _WHOLE_PATH = flags.DEFINE_boolean(
 _DATA = flags.DEFINE_string(
     "data",
     None,
-    "For batch-norm statistics, of which the training split is taken. " + inputs.DATA_HELP,
+    "For batch-norm statistics, of which the training split is taken; networks with batch "
+    "normalisation need it. " + inputs.DATA_HELP,
+)
+_BATCH_NORM = flags.DEFINE_enum(
+    "batch_norm",
+    "reestimate",
+    ["reestimate", "interpolate"],
+    "Batch-norm statistics: measured at every position on the training split of --data, or those "
+    "of the ends, interpolated, which are usually wrong between them.",
 )
 _CODE = flags.DEFINE_list("code", [], inputs.CODE_HELP)
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of TFDS data sets.")
@@ -44,10 +52,11 @@ def main(argv: Sequence[str]) -> None:
     x = None
     if _DATA.value is not None:
         x = inputs.load_data(_DATA.value, _DATA_DIR.value)["train"][0]
-    for folder in mc.export_points(path, _OUTPUT_DIR.value, positions, batch_norm_data=x):
+    statistics = {"batch_norm_data": x, "batch_norm": _BATCH_NORM.value}
+    for folder in mc.export_points(path, _OUTPUT_DIR.value, positions, **statistics):
         print(folder)
     if _WHOLE_PATH.value:
-        print(mc.export_path(path, f"{_OUTPUT_DIR.value}/path", batch_norm_data=x))
+        print(mc.export_path(path, f"{_OUTPUT_DIR.value}/path", **statistics))
 
 
 def _number(text: str) -> float:

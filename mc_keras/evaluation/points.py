@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from mc_keras.batch_norm import has_batch_norm
+from mc_keras.batch_norm import is_measured_again
 from mc_keras.checkpoint import Checkpoint
 from mc_keras.data import as_splits, check_data, names_them
 from mc_keras.evaluation.engine import MOMENTS_SPLIT, Engine
@@ -192,9 +192,7 @@ def check_batch_norm(model: Any, mode: str, splits: Any) -> bool:
     Raises:
         ValueError: If there is no such mode, or no split to measure them on.
     """
-    if mode not in ("reestimate", "interpolate"):
-        raise ValueError(f"There is no batch_norm={mode!r}; use 'reestimate' or 'interpolate'.")
-    reestimate = mode == "reestimate" and has_batch_norm(model)
+    reestimate = is_measured_again(model, mode)
     if reestimate and MOMENTS_SPLIT not in splits:
         raise ValueError(
             f"The network has batch normalisation, whose statistics are measured on a split named "

@@ -31,6 +31,25 @@ def test_points_and_whole_path(path_file, dense_pair, tmp_path):
     np.testing.assert_allclose(whole.serve(x, tf.constant(0.5)), expected, atol=1e-6)
 
 
+def test_batch_norm_needs_data(batch_norm_pair, tmp_path):
+    start, end, (x, y) = batch_norm_pair
+    mc.connect(start, end).save(tmp_path / "line.path")
+    np.savez(tmp_path / "data.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    out = tmp_path / "out"
+    words = [f"--path={tmp_path / 'line.path'}", f"--output_dir={out}", "--positions=0.5"]
+    result = run(*words)
+    assert result.returncode == 1
+    assert "batch normalisation" in result.stderr
+    assert "mc-export: --data" in result.stderr
+    assert not out.exists()
+    for flag, data in ((f"--data={tmp_path / 'data.npz'}", x), ("--batch_norm=interpolate", None)):
+        result = run(*words, flag)
+        assert result.returncode == 0, result.stderr
+        served = tf.saved_model.load(out / "t_0.500")
+        expected = mc.load_path(tmp_path / "line.path").model(0.5, data).predict(x[:4], verbose=0)
+        np.testing.assert_allclose(served.serve(x[:4]), expected, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
