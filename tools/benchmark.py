@@ -46,13 +46,20 @@ def main(argv: Sequence[str]) -> None:
         (_CASES.value, evaluation.CASES, "case"),
         (_PARTS.value, _RUNNERS, "part"),
     ):
+        if not chosen:
+            raise ValueError(f"--{what}s is empty; name {what}s of {', '.join(known)}.")
         unknown = [name for name in chosen if name not in known]
         if unknown:
             raise ValueError(
                 f"There is no {what} '{unknown[0]}'; the {what}s are {', '.join(known)}."
             )
+    from mc_keras.connectors import by_name
     from mc_keras.provenance import versions
-    from mc_keras.storage import write_json
+    from mc_keras.storage import check_writable, write_json
+
+    by_name(_METHOD.value)
+    if _OUTPUT.value is not None:
+        check_writable(_OUTPUT.value)  # before the measuring, which takes long
 
     settings = Settings(
         cases=_CASES.value,

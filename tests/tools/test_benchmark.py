@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 
@@ -6,6 +7,7 @@ import keras
 import pytest
 
 from mc_keras.tools.benchmarks import evaluation
+from tests.tools.commands import run_command
 
 
 def run(*flags):
@@ -54,13 +56,6 @@ def test_operations_are_counted():
     assert rest == 2 * (5 * 6 * 6 * 7 + 7 * 2)
 
 
-def test_unknown_case():
-    result = run("--cases=fc")
-    assert result.returncode == 1
-    assert "There is no case 'fc'; the cases are fc_mnist" in result.stderr
-    assert "Traceback" not in result.stderr
-
-
 @pytest.mark.slow
 def test_the_parts_of_a_construction_are_measured(tmp_path):
     file = tmp_path / "benchmark.json"
@@ -74,7 +69,19 @@ def test_the_parts_of_a_construction_are_measured(tmp_path):
     assert "weight adjustment of 2001 by 300" in result.stdout
 
 
-def test_unknown_parts_are_named():
-    result = run("--parts=unit")
-    assert result.returncode == 1
-    assert "There is no part 'unit'; the parts are evaluation, units, matching" in result.stderr
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--cases=fc", "There is no case 'fc'; the cases are fc_mnist"),
+        ("--cases=", "--cases is empty; name cases of fc_mnist, "),
+        ("--parts=unit", "There is no part 'unit'; the parts are evaluation, units, matching"),
+        ("--parts=", "--parts is empty; name parts of evaluation, units, matching"),
+        ("--method=arcc", "'arcc': did you mean 'arc'"),
+        (f"--output={os.devnull}/figures.json", "is a file, not a folder; choose another place"),
+    ],
+)
+def test_what_cannot_be_measured_or_written_is_told_at_once(flag, message):
+    result = run_command("benchmark", flag)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
