@@ -78,8 +78,16 @@ class Measures:
                 raise ValueError(
                     f"'{item.name}' cannot be computed for outputs of shape {self._output_shape} "
                     f"and targets of shape {y.shape[1:]} for each example: "
-                    f"{str(error).splitlines()[0]}"
+                    f"{self._reason(item, y, error)}"
                 ) from error
+
+    def _reason(self, item: Any, y: np.ndarray, error: Exception) -> str:
+        """What is the matter with an item: other shapes, or what it says itself."""
+        of_its_own = not (_is_of_keras(item) or isinstance(error, tf.errors.InvalidArgumentError))
+        if of_its_own or "sparse" in item.name or y.shape[1:] == self._output_shape:
+            return str(error).splitlines()[0]
+        what = "loss" if item is self._loss else "metric"
+        return f"give targets of shape {self._output_shape}, or leave out this {what}."
 
     def directions(self, splits: Iterable[str]) -> dict[str, bool]:
         """`"<split>_<name>"` to whether small values are the good ones."""

@@ -70,6 +70,13 @@ def test_losses_that_do_not_fit_the_targets_are_refused(units):
     x = np.ones((6, 4), "float32")
     with pytest.raises(ValueError, match="'mean_squared_error' cannot be computed for outputs"):
         Measures(model, x, np.arange(6) % 2, "mean_squared_error")
+    for name in ("mse", "categorical_crossentropy", keras.losses.MeanSquaredError()):
+        with pytest.raises(
+            ValueError, match=rf"targets of shape \({units},\), or leave out this l"
+        ):
+            Measures(model, x, np.arange(6) % 2, name)
+    with pytest.raises(ValueError, match=rf"targets of shape \({units},\), or leave out this m"):
+        Measures(model, x, np.arange(6) % 2, metrics=["mse"])
 
 
 def test_other_losses_by_name(split):
