@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from mc_keras.architecture import check_same_architecture
-from mc_keras.connectors import Connector, CurveFitting
+from mc_keras.connectors import Connector, CurveFitting, connect
 from mc_keras.evaluation import PlaneReport, evaluate_plane
 from mc_keras.evaluation.points import checked_splits
 from mc_keras.export import export_points
@@ -83,6 +83,9 @@ def compare_methods(
     for connector in connectors.values():  # before the first one takes its time
         connector.check_units(start)
     splits = checked_splits(start, data)
+    for connector in connectors.values():
+        if not connector.applies_to(start):
+            connect(start, end, connector, splits)  # says why, before there is a folder
     folder = pathlib.Path(folder)
     with locked(folder / LOCK, f"writes the report in {folder}"):
         workspace = Workspace(folder, start, end, splits, seed=seed, verbose=int(verbose == 2))

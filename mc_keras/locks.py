@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import filelock
 
-from mc_keras.storage import PathLike, explained
+from mc_keras.storage import PathLike, explained, make_folder
 
 LOCK = ".lock"  # of a folder that several processes may write to
 _SILENT_WAIT = 5.0  # seconds
@@ -45,7 +45,7 @@ def locked(lock_file: PathLike, work: str) -> Iterator[None]:
 
 
 def _lock_of(file: pathlib.Path) -> filelock.BaseFileLock:
-    with explained(file):
-        file.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(file.parent)
+    with explained(file.parent):
         file.touch()
     return filelock.FileLock(file)

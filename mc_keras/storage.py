@@ -104,6 +104,16 @@ def atomic_folder(folder: PathLike) -> Iterator[pathlib.Path]:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
+def make_folder(folder: PathLike) -> None:
+    """Make a folder, and those that it is in, where they are not there.
+
+    Raises:
+        OSError: If it is a file, or cannot be made.
+    """
+    with explained(folder):
+        pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
+
+
 @contextlib.contextmanager
 def explained(target: PathLike) -> Iterator[None]:
     """Says of an `OSError` what could not be written, why, and what to do."""
@@ -119,6 +129,7 @@ def explained(target: PathLike) -> Iterator[None]:
             errno.ENOTDIR: "a part of its path is a file, not a folder; choose another place",
             errno.EEXIST: "a part of its path is a file, not a folder; choose another place",
             errno.EISDIR: "it is a folder; choose a file name",
+            errno.ENOENT: "a folder of its path cannot be made; choose another place",
         }
         reason = reasons.get(error.errno or 0, error.strerror or str(error))
         raise OSError(error.errno, f"Cannot write {os.fspath(target)}: {reason}.") from error

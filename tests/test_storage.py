@@ -123,6 +123,14 @@ def test_a_file_where_a_folder_should_be(tmp_path):
         storage.write_json(tmp_path / "file" / "x.json", {})
 
 
+def test_a_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match=r"Cannot write .*/file: a part of its path is a file, not a"):
+        storage.make_folder(tmp_path / "file")
+    with pytest.raises(OSError, match=r"Cannot write /proc/out: a folder of its path cannot be ma"):
+        storage.make_folder("/proc/out")
+
+
 def _write_beyond_the_limit(file, queue):
     # A limit on the size of files stands in for a full disk: the same write fails in the same way.
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

@@ -104,7 +104,6 @@ def train_connection(
     if epochs is not None:
         recipe = dataclasses.replace(recipe, epochs=epochs)
     folder = pathlib.Path(directory)
-    folder.mkdir(parents=True, exist_ok=True)
     networks, others = read_population(population), read_population(held_out)
     for file, found in ((population, networks), (held_out, others)):
         check_recipe(os.fspath(file), found.info, recipe.networks)
@@ -117,6 +116,7 @@ def train_connection(
         "population_sha256": storage.sha256_of_file(population),
     }
     run = json.loads(json.dumps(run))
+    storage.make_folder(folder)
     try:
         with filelock.FileLock(folder / ".lock", blocking=False):
             job = _Job(recipe, networks, others, folder, run, data_dir, tensorboard, verbose)

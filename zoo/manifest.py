@@ -16,7 +16,7 @@ from typing import Any
 
 import filelock
 
-from mc_keras.storage import write_json
+from mc_keras.storage import make_folder, write_json
 from mc_keras.zoo import checks
 from mc_keras.zoo.entries import AnyEntry, ConnectionEntry, Entry, PopulationEntry
 from mc_keras.zoo.manifest_rules import SCHEMA_VERSION, checked_fields
@@ -145,7 +145,7 @@ def put_entry(zoo: str | os.PathLike[str], entry: AnyEntry) -> None:
         OSError: If the folder cannot be written.
     """
     file = pathlib.Path(zoo) / FILE_NAME
-    file.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(file.parent)
     with filelock.FileLock(file.with_name(f".{FILE_NAME}.lock")):
         before = manifest_in(zoo)
         change: dict[str, Any] = {entry.section: {**before.like(entry), entry.name: entry}}

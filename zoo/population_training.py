@@ -66,23 +66,33 @@ def train_population(
         raise ValueError(f"The seeds must be different and not negative, received {seeds}.")
     file = pathlib.Path(file)
     run = json.loads(json.dumps({"recipe": recipe.describe(), "seeds": seeds}))
-    file.parent.mkdir(parents=True, exist_ok=True)
+    if file.exists():
+        return _finished(file, run)
+    data = load_data(recipe.dataset, data_dir)
+    stack = Stack(training.build_model(recipe, data), seeds)
+    storage.make_folder(file.parent)
     try:
         with filelock.FileLock(f"{file}.lock", blocking=False):
-            if file.exists():
-                header = read_header(file)
-                if any(header[key] != value for key, value in run.items()):
-                    raise ValueError(
-                        f"{file} holds networks of another recipe, other seeds or another number "
-                        "of epochs; choose another file."
-                    )
-                return header
-            return _train(recipe, seeds, file, run, load_data(recipe.dataset, data_dir), verbose)
+            if file.exists():  # of a process that has ended in between
+                return _finished(file, run)
+            return _train(stack, recipe, seeds, file, run, data, verbose)
     except filelock.Timeout:
         raise OSError(f"Another process is training {file}; choose another file.") from None
 
 
+def _finished(file: pathlib.Path, run: dict[str, Any]) -> dict[str, Any]:
+    """The header of a file that is done; a ValueError if it is of another run."""
+    header = read_header(file)
+    if any(header[key] != value for key, value in run.items()):
+        raise ValueError(
+            f"{file} holds networks of another recipe, other seeds or another number of epochs; "
+            "choose another file."
+        )
+    return header
+
+
 def _train(
+    stack: Stack,
     recipe: Recipe,
     seeds: list[int],
     file: pathlib.Path,
@@ -90,8 +100,7 @@ def _train(
     data: DataSet,
     verbose: int,
 ) -> dict[str, Any]:
-    network = training.build_model(recipe, data)
-    stack = Stack(network, seeds)
+    network = stack.network
     checkpoint_file = file.with_name(f"{file.name}.checkpoint")
     seconds = _fit(stack.model, recipe, seeds, data, checkpoint_file, run, verbose)
     stacks = stack.weights()

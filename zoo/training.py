@@ -78,7 +78,7 @@ def train(
     if tensorboard:
         check_tensorboard()
     folder = pathlib.Path(directory)
-    folder.mkdir(parents=True, exist_ok=True)
+    storage.make_folder(folder)
     try:
         with filelock.FileLock(folder / ".lock", blocking=False):
             return _train(recipe, seed, folder, data_dir, tensorboard=tensorboard, verbose=verbose)
