@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from mc_keras.reporting import Comparison
 
 _PAIR = flags.DEFINE_string("pair", None, "Pair of networks of the zoo; see `mc-zoo list`.")
+_SOURCE = flags.DEFINE_string(
+    "source", None, "Folder or base URL of --pair. Default: as for mc-zoo fetch."
+)
 _START = flags.DEFINE_string("start", None, "Instead of --pair: .keras file of the first network.")
 _END = flags.DEFINE_string("end", None, "Instead of --pair: .keras file of the second network.")
 _METHODS = flags.DEFINE_list(
@@ -136,6 +139,8 @@ def _check_flags() -> None:
             "Name the networks by --pair=NAME, a pair of the zoo, or by --start=A.keras and "
             "--end=B.keras, two files."
         )
+    if _PAIR.value is None and _SOURCE.value is not None:
+        raise ValueError("--source is where --pair is taken from; leave it out or add --pair.")
     if _PAIR.value is None and _DATA.value is None:
         raise ValueError("Name the data of the networks by --data, such as --data=digits.")
 
@@ -148,7 +153,7 @@ def _networks() -> "tuple[keras.Model, keras.Model, dict[str, Any]]":
         return *map(inputs.load_model, files), about
     import mc_keras as mc
 
-    pair = mc.zoo.load_pair(_PAIR.value, verbose=_VERBOSE.value)
+    pair = mc.zoo.load_pair(_PAIR.value, _SOURCE.value, verbose=_VERBOSE.value)
     about = {
         "networks": pair.info.name,
         "data_set": _DATA.value or pair.info.dataset,

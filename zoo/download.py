@@ -77,8 +77,9 @@ def fetch(
         f"{record.sha256}). Looked in: {'; '.join(' '.join(str(p).split()) for p in problems)}."
     )
     raise _kind(problems)(
-        f"{looked} Make its like again by `{' && '.join(entry.made_by)}`, or name a folder or URL "
-        "that has it, as the source or in MC_KERAS_ZOO_URL."
+        f"{looked} Make its like again by `{' && '.join(entry.made_by)}` and name "
+        f"{entry.its_like}, or name a folder or URL that has this very file, as the source or in "
+        "MC_KERAS_ZOO_URL."
     )
 
 

@@ -71,6 +71,7 @@ class Entry(_OfOneRecipe):
 
     Attributes:
         section: The section of the manifest that has it.
+        its_like: What to name to take what `made_by` makes.
         name: Name of the pair and of its folder.
         version: Counts up when the weights are replaced.
         description: One line.
@@ -93,6 +94,7 @@ class Entry(_OfOneRecipe):
     """
 
     section: ClassVar = "entries"
+    its_like: ClassVar = "FOLDER as the source (--source=FOLDER)"
 
     commands: Mapping[str, str]
     seeds: Mapping[str, int]
@@ -134,6 +136,7 @@ class ConnectionEntry(_OfOneRecipe):
 
     Attributes:
         section: The section of the manifest that has it.
+        its_like: What to name to take what `made_by` makes.
         name: Its name and that of its folder.
         version: Counts up when the weights are replaced.
         description: One line.
@@ -159,6 +162,7 @@ class ConnectionEntry(_OfOneRecipe):
     """
 
     section: ClassVar = "connections"
+    its_like: ClassVar = "the new file instead"
 
     method: str
     command: str
@@ -184,6 +188,7 @@ class PopulationEntry(_OfOneRecipe):
 
     Attributes:
         section: The section of the manifest that has it.
+        its_like: What to name to take what `made_by` makes.
         name: Its name and that of its folder.
         version: Counts up when the weights are replaced.
         description: One line.
@@ -204,6 +209,7 @@ class PopulationEntry(_OfOneRecipe):
     """
 
     section: ClassVar = "populations"
+    its_like: ClassVar = "the new file instead"
 
     command: str
     seeds: tuple[int, ...]

@@ -221,7 +221,10 @@ def test_files_that_are_nowhere_are_told_apart(online, entry, tmp_path, monkeypa
 
 
 def remedy(entry):
-    return f"Make its like again by `{' && '.join(entry.made_by)}`, or name a folder or URL"
+    return (
+        f"Make its like again by `{' && '.join(entry.made_by)}` and name FOLDER as the source "
+        r"\(--source=FOLDER\), or name a folder or URL that has this very file"
+    )
 
 
 @pytest.mark.parametrize("fault", ["wrong", "forbidden"])

@@ -173,8 +173,8 @@ def test_population_that_no_place_has_says_how_to_make_it_again(zoo, server, cac
     monkeypatch.setenv("MC_KERAS_ZOO_URL", server.url)
     message = (
         "Make its like again by `mc-train --recipe=tiny_digits --seed=5 --count=3 && mc-zoo add "
-        "--population=runs/tiny_digits/5-7.networks --zoo=FOLDER`, or name a folder or URL that "
-        "has it, as the source or in MC_KERAS_ZOO_URL.$"
+        "--population=runs/tiny_digits/5-7.networks --zoo=FOLDER` and name the new file instead, "
+        "or name a folder or URL that has this very file, as the source or in MC_KERAS_ZOO_URL.$"
     )
     for source in (None, zoo, server.url):
         with pytest.raises(NotHereError, match=message):
