@@ -173,6 +173,19 @@ def test_preparation_that_fails_says_what_to_do(tmp_path):
         load_data("digits", tmp_path)
 
 
+def test_what_is_downloaded_to_where_is_told_before(tmp_path, monkeypatch, capsys):
+    said = []
+
+    def download(builder):
+        said.append(capsys.readouterr().err)
+        raise OSError("nothing is downloaded here")
+
+    monkeypatch.setattr("tensorflow_datasets.core.DatasetBuilder.download_and_prepare", download)
+    with pytest.raises(OSError, match="could not prepare it there: nothing is downloaded here"):
+        load_data("mnist", tmp_path / "new")
+    assert said == [f"Downloading the data set 'mnist' into {tmp_path / 'new'}.\n"]
+
+
 def test_offline_nothing_is_downloaded(tmp_path, monkeypatch, digits):
     monkeypatch.setenv("MC_KERAS_OFFLINE", "1")
     with pytest.raises(OSError, match="'mnist' is not prepared in .* as MC_KERAS_OFFLINE is set"):

@@ -8,6 +8,7 @@ import difflib
 import io
 import os
 import pathlib
+import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -37,7 +38,8 @@ def load_data(name: str, data_dir: str | os.PathLike[str] | None = None) -> Data
     """Loads a data set into memory.
 
     `digits` is made from scikit-learn's copy on first use, without a network. Everything else is
-    prepared by tensorflow-datasets on first use, which downloads it unless `MC_KERAS_OFFLINE=1`.
+    prepared by tensorflow-datasets on first use, which downloads it unless `MC_KERAS_OFFLINE=1`; a
+    line on stderr says what is downloaded to where.
 
     Args:
         name: `"digits"` or the name of an image classification data set of tensorflow-datasets,
@@ -168,6 +170,12 @@ def _prepare(name: str, builder: "tfds.core.DatasetBuilder") -> None:
                 # tensorflow-datasets speaks of a download, and there is none.
                 quiet.enter_context(contextlib.redirect_stdout(io.StringIO()))
                 quiet.enter_context(contextlib.redirect_stderr(io.StringIO()))
+            else:
+                print(
+                    f"Downloading the data set {name!r} into {root.parent}.",
+                    file=sys.stderr,
+                    flush=True,
+                )
             builder.download_and_prepare()
     except Exception as error:
         raise OSError(
