@@ -41,6 +41,8 @@ def import_code(names: Iterable[str]) -> None:
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     for name in names:
+        if name.endswith(".py") and not os.path.exists(name):
+            raise ValueError(f"There is no file {name!r} for --code; check the name.")
         try:
             module = (
                 _import_file(pathlib.Path(name))
@@ -65,6 +67,9 @@ def population_file(text: str, *, verbose: int = 1) -> str | None:
 
     Returns:
         The file, downloaded if it was not here; `None` if `text` is neither.
+
+    Raises:
+        ValueError: If it is another kind of file, or no place has the population's.
     """
     from mc_keras.zoo.download import fetch
     from mc_keras.zoo.manifest import manifest_of
@@ -73,7 +78,19 @@ def population_file(text: str, *, verbose: int = 1) -> str | None:
     if text in zoo.populations:
         entry = zoo.population(text)
         return str(fetch(entry, "networks", base_urls=zoo.base_urls, verbose=verbose))
-    return text if text.endswith(".networks") else None
+    if text.endswith(".networks"):
+        return text
+    if _is_file(text):
+        raise ValueError(
+            f"{text!r} is another kind of file: files of networks, which mc-train --count writes, "
+            "end in .networks."
+        )
+    return None
+
+
+def _is_file(text: str) -> bool:
+    """Whether it names a file: one without a suffix may just be called like what is meant."""
+    return bool(pathlib.PurePath(text).suffix) and os.path.isfile(text)
 
 
 def _import_file(file: pathlib.Path) -> ModuleType:
@@ -133,6 +150,11 @@ def load_data(name: str, data_dir: str | None) -> dict[str, tuple[Any, Any]]:
         ValueError: If there is no such data set, or the file is not one.
     """
     if not name.endswith(".npz"):
+        if _is_file(name):
+            raise ValueError(
+                f"{name!r} is another kind of file: data files are .npz files with the arrays "
+                f"{', '.join(_ARRAYS)}; write one by numpy.savez."
+            )
         import mc_keras as mc
 
         return mc.zoo.load_data(name, data_dir=data_dir)._asdict()

@@ -231,6 +231,7 @@ def _reproduce_table(table: "Table", pairs: "Pairs", data: "DataSet", recipe: "R
 
 
 def _connections() -> dict[str, str]:
+    from mc_keras.reproduction.rows import check_connections
     from mc_keras.zoo.connections import read_connection
 
     named = dict(word.partition("=")[::2] for word in _CONNECTIONS.value)
@@ -239,6 +240,7 @@ def _connections() -> dict[str, str]:
             "--connections must name one file for each row, ROW=FILE,..., received "
             f"{','.join(_CONNECTIONS.value)!r}."
         )
+    check_connections(named)
     for file in named.values():
         read_connection(file)  # says what is the matter with it, before anything is measured
     return named

@@ -11,8 +11,9 @@ r"""Lists, fetches, verifies, trains and packs the zoo's trained networks and co
     mc-zoo add --population=runs/fc_mnist/10-25.networks --zoo=my_zoo
 
 list      names the entries, pairs, connection models and populations (many networks of one
-          recipe), with their test accuracies and size, and says whose files are not here.
-info      shows the card of an entry: networks, data, training, files, licence.
+          recipe), with their test accuracies and size, and says whose files are not here. It is
+          what is done if no action is named.
+info      shows the cards of entries (default: all): networks, data, training, files, licence.
 fetch     brings the files of entries (default: all that some place has) into the cache, or as a
           whole into --zoo; ends with exit code 1 if one of them failed or none was found.
 verify    checks files, rebuilds what they hold (default: all that some place has), evaluates it
@@ -277,7 +278,7 @@ _ACTIONS = {
 
 
 def run() -> None:
-    program.run(main, arguments="ACTION [NAME ...]")
+    program.run(main, arguments="[ACTION [NAME ...]]")
 
 
 if __name__ == "__main__":

@@ -133,12 +133,13 @@ def get_connection_recipe(networks: str, method: str) -> ConnectionRecipe:
     Raises:
         ValueError: If there is none; the nearest is suggested.
     """
-    name = f"{networks}_{method}"
-    if name not in RECIPES:
-        nearest = difflib.get_close_matches(name, RECIPES, n=1, cutoff=0.4)
-        hint = f"The nearest is {nearest[0]!r}. " if nearest else ""
+    of_networks = {r.method: r for r in RECIPES.values() if r.networks == networks}
+    if method not in of_networks:
+        nearest = difflib.get_close_matches(method, of_networks, n=1, cutoff=0.4)
+        hint = f"Did you mean {nearest[0]!r}? " if nearest else ""
+        others = "for other networks only, " + ", ".join({r.networks: r for r in RECIPES.values()})
         raise ValueError(
             f"There is no recipe for a connection model {method!r} of {networks!r} networks. "
-            f"{hint}There are: {', '.join(RECIPES)}."
+            f"{hint}There are recipes {', '.join(of_networks) or others}."
         )
-    return RECIPES[name]
+    return of_networks[method]

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import zipfile
 from typing import Any
 
 import keras
@@ -47,6 +48,11 @@ def read_connection(file: str | os.PathLike[str]) -> Flow:
     file = pathlib.Path(file)
     if not file.is_file():
         raise ValueError(f"There is no connection model {file}; check the name.")
+    if not zipfile.is_zipfile(file):
+        raise ValueError(
+            f"{file} is not a whole connection model: it was truncated, altered, or is another "
+            "kind of file; a connection model is saved by flow.save."
+        )
     try:
         flow = keras.saving.load_model(file, compile=False)
     except Exception as error:

@@ -53,8 +53,10 @@ def read_card(file: pathlib.Path, rule: checks.Rule, kind: str) -> dict[str, Any
         kind: What the folder should hold, for error messages.
 
     Raises:
-        ValueError: If there is no card, it breaks the rule, or the file was altered.
+        ValueError: If there is no such folder or card, it breaks the rule, or the file was altered.
     """
+    if not file.parent.is_dir():
+        raise ValueError(f"There is no folder {file.parent}; check the name.")
     try:
         text = (file.parent / training.CARD_FILE).read_text(encoding="utf-8")
         card = _WITH_DIGEST(training.CARD_FILE, rule(training.CARD_FILE, json.loads(text)))

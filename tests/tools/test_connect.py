@@ -1,9 +1,11 @@
 """mc-connect, as users run it."""
 
+import dataclasses
 import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -14,6 +16,8 @@ import pytest
 
 import mc_keras as mc
 from mc_keras import locks
+from mc_keras.zoo.manifest import put_entry
+from mc_keras.zoo.mirroring import mirror
 from tests.networks import dense_network
 from tests.tools.commands import run_command
 
@@ -40,7 +44,7 @@ def place(tmp_path_factory, dense_pair):
     np.savez(folder / "labels.npz", **{**splits, "y_train": y + 1})
     np.savez(folder / "half.npz", x_train=x)
     np.save(folder / "one.npy", x)
-    (folder / "one.npy").rename(folder / "one.npz")
+    shutil.copy(folder / "one.npy", folder / "one.npz")
     np.savez(folder / "names.npz", **{**splits, "y_train": np.array([*"ab", None], dtype=object)})
     (folder / "file").write_text("not a folder")
     return folder
@@ -158,7 +162,8 @@ np.savez("data.npz", x_train=x, y_train=y, x_test=x[:9], y_test=y[:9])
 
     for code, message in (
         ([], "class 'Scale' that is not known here; name the Python file that defines it, --code"),
-        (["--code=nowhere.py"], "Cannot import --code=nowhere.py: FileNotFoundError"),
+        (["--code=nowhere.py"], "There is no file 'nowhere.py' for --code; check the name."),
+        (["--code=nowhere"], "Cannot import --code=nowhere: ModuleNotFoundError"),
     ):
         refused = run_command("connect", *words, *code, cwd=tmp_path)
         assert refused.returncode == 1
@@ -192,6 +197,11 @@ NO_FILES = {"start": None, "end": None, "data": None}
 BAD = {
     "networks": ({"start": None}, "--pair=NAME"),
     "both": ({"pair": "fc_digits"}, "--pair=NAME"),
+    "source alone": ({"source": "{place}"}, "--source is where --pair is taken from"),
+    "no such source": (
+        {**NO_FILES, "pair": "fc_digits", "source": "{place}"},
+        "`mc-zoo train fc_digits --zoo=FOLDER` and name FOLDER as the source (--source=FOLDER)",
+    ),
     "no data": ({"data": None}, "Name the data"),
     "no pair": ({**NO_FILES, "pair": "fc_digit"}, "Did you mean 'fc_digits'"),
     "method": ({"methods": "linear,arcc"}, "'arcc': did you mean 'arc'"),
@@ -212,12 +222,15 @@ BAD = {
     "activation": ({"end": "{place}/tanh.keras"}, "tanh"),
     "widths": ({"end": "{place}/wide.keras"}, "architecture"),
     "no data file": ({"data": "nowhere.npz"}, "no data file 'nowhere.npz'"),
+    "other data": ({"data": "{place}/one.npy"}, "another kind of file: data files are .npz files"),
     "half data": ({"data": "{place}/half.npz"}, "x_train, y_train, x_test, y_test"),
     "one array": ({"data": "{place}/one.npz"}, "is not a whole .npz file"),
     "names": ({"data": "{place}/names.npz"}, "holds Python objects"),
     "shape": ({"data": "{place}/flat.npz"}, "shape"),
     "labels": ({"data": "{place}/labels.npz"}, "labels"),
+    "does not apply": ({"methods": "linear,rnvp_flow"}, "The zoo has no connection model"),
     "folder": ({"output_dir": "{place}/file/out"}, "is a file"),
+    "no folder": ({"output_dir": "/proc/out"}, "Cannot write /proc/out: a folder of its path"),
 }  # fmt: skip
 
 
@@ -263,6 +276,17 @@ def test_a_pair_of_the_zoo_has_the_ends_that_its_card_tells(tmp_path):
     assert record["provenance"]["data_set"] == "digits"
     assert record["provenance"]["zoo"]["recipe"] == "fc_digits"
     assert not (tmp_path / "savedmodels").exists()
+
+
+def test_a_pair_is_taken_from_a_source(tmp_path):
+    mirror(["fc_digits"], tmp_path / "zoo")
+    entry = dataclasses.replace(mc.zoo.info("fc_digits"), description="A copy.")
+    put_entry(tmp_path / "zoo", entry)
+    words = ["--pair=fc_digits", "--methods=linear", "--num_points=2", "--export_points=0"]
+    result = run_command("connect", *words, "--source=zoo", "--output_dir=out", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    record = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert record["provenance"]["zoo"]["description"] == "A copy."
 
 
 def test_help_answers_in_under_a_second():

@@ -53,6 +53,7 @@ def test_prints_and_writes_what_evaluate_path_measures(place, dense_pair):
         ("nowhere.path", [], "There is no path file"),
         ("cut.path", [], "is not a whole path file"),
         ("arc.path", ["--metrics=acuracy"], "Did you mean 'Accuracy'?"),
+        ("arc.path", ["--loss=mse"], "give targets of shape (3,), or leave out this loss."),
     ],
 )
 def test_errors_are_one_sentence_and_leave_no_file(place, path, flags, message):

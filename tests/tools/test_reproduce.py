@@ -61,6 +61,7 @@ def place(tmp_path_factory):
         file = folder / f"{recipe}.networks"
         train_population(recipe, seeds, file, epochs=1, verbose=0)
     train_population("fc_digits", range(2, 4), folder / "again.networks", epochs=2, verbose=0)
+    (folder / "garbage.keras").write_text("garbage")
     (folder / "empty").mkdir()
     empty = {"schema_version": 1, "base_urls": [], "entries": {}}
     (folder / "empty" / "manifest.json").write_text(json.dumps(empty))
@@ -132,10 +133,14 @@ def answers(place):
         "no row": [*MNIST, "--rows=arcc"],
         "connection of no row": [*MNIST, "--connections=flow.keras"],
         "no connection": [*MNIST, "--connections=iaf_flow=nowhere.keras"],
+        "connection of another row": [*MNIST, "--connections=foo=nowhere.keras"],
+        "garbage": [*MNIST, f"--connections=iaf_flow={place / 'garbage.keras'}"],
+        "other file": [*MNIST, f"--populations={place / 'garbage.keras'}"],
+        "no folders": [*MNIST, "--pairs=a:b"],
         "connections of a study": [*WIDTH, "--connections=iaf_flow=flow.keras"],
         "empty": [*MNIST, "--rows="],
         "one folder": [*MNIST, f"--pairs={runs / 'seed3'}"],
-        "unfinished": [*MNIST, f"--pairs={runs / 'seed3'}:{runs / 'seed9'}"],
+        "unfinished": [*MNIST, f"--pairs={runs / 'seed3'}:{place / 'empty'}"],
         "other recipe": [*MNIST, f"--pairs={runs / 'seed3'}:{place / 'conv'}"],
         "no networks": [*MNIST, f"--source={place / 'empty'}"],
     }
@@ -285,6 +290,10 @@ def test_runs_that_the_zoo_has_are_told(answers, place):
         ("no row", "There is no row 'arcc': did you mean 'arc'"),
         ("connection of no row", "one file for each row, ROW=FILE,..., received 'flow.keras'"),
         ("no connection", "There is no connection model nowhere.keras; check the name."),
+        ("connection of another row", "is for one of the rows rnvp_bijection, rnvp_flow, iaf_flow"),
+        ("garbage", "garbage.keras is not a whole connection model: it was truncated, altered, or"),
+        ("other file", "is another kind of file: files of networks, which mc-train --count writes"),
+        ("no folders", "There is no folder a; check the name."),
         ("connections of a study", "--connections cannot be combined with --study=width"),
         ("empty", "--rows is empty"),
         ("one folder", "A pair is two folders, DIR_A:DIR_B, received"),

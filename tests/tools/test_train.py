@@ -90,6 +90,15 @@ def test_killed_command_goes_on_where_it_was(tmp_path):
         (["--recipe=fc_digits", "--seed=-1"], "--seed=-1"),
         (["--recipe=fc_digits", "five"], "Unexpected argument 'five'"),
         (["--recipe=fc_digits", f"--directory={os.devnull}/run"], os.devnull),
+        (["--recipe=fc_digits", f"--directory={__file__}"], "is a file, not a folder; choose anot"),
+        (
+            ["--recipe=fc_digits", "--count=2", f"--directory={__file__}"],
+            "is a file, not a folder; choose another place",
+        ),
+        (
+            ["--recipe=fc_digits", "--directory=/proc/x"],
+            "Cannot write /proc/x: a folder of its path cannot be made; choose another place.",
+        ),
         (["--recipe=fc_digits", f"--data_dir={os.devnull}"], "give another `data_dir`"),
     ],
 )
@@ -173,6 +182,11 @@ def test_connection_model_of_networks_from_a_file_and_from_the_zoo(tmp_path):
     ("flags", "message"),
     [
         (("--connection=arc",), "no recipe for a connection model 'arc' of 'fc1_digits'"),
+        (("--connection=rnvp",), "Did you mean 'rnvp_flow'? There are recipes rnvp_bijection, "),
+        (
+            ("--connection=rnvp_flow", f"--held_out={__file__}"),
+            "is another kind of file: files of networks, which mc-train --count writes, end in .n",
+        ),
         (("--connection=rnvp_flow", "--held_out=3"), "FIRST-LAST, such as 10-25, received '3'"),
         (("--connection=rnvp_flow", "--held_out=2-3"), "is trained on, of the seeds 2;"),
         (("--connection=rnvp_flow", "--held_out=3-5"), "even number of networks, --held_out=3-5"),
@@ -187,6 +201,13 @@ def test_connections_that_cannot_be_trained(tmp_path, flags, message):
     assert done.returncode == 1
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_many_networks_that_are_not_fully_connected_leave_nothing_behind(tmp_path):
+    done = mc_train("--recipe=resnet_digits", "--count=3", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "'preactivation_resnet' has other layers: train its seeds one by one" in done.stderr
     assert not list(tmp_path.iterdir())
 
 

@@ -56,6 +56,7 @@ def test_help_is_quick_and_names_every_action():
     assert done.returncode == 0
     for action in ("list", "info", "fetch", "verify", "train", "add"):
         assert f"\n{action} " in done.stdout
+    assert "[ACTION [NAME ...]]" in done.stdout
 
 
 @pytest.mark.parametrize("action", ["list", "info"])
@@ -194,7 +195,10 @@ def test_entry_that_no_place_has_is_passed_over_unless_it_is_named(networks, tmp
     (zoo / "fc1_digits_10-11/10-11.networks").unlink()
     listed = mc_zoo("list", source).stdout.splitlines()
     assert [", not here  " in line for line in listed] == [False, False, True]
-    remedy = "`mc-train --recipe=fc1_digits --seed=10 --count=2 --epochs=1 && mc-zoo add"
+    remedy = (
+        "`mc-train --recipe=fc1_digits --seed=10 --count=2 --epochs=1 && mc-zoo add "
+        "--population=runs/fc1_digits/10-11.networks --zoo=FOLDER` and name the new file instead, "
+    )
     for action, flags in (("verify", ()), ("fetch", ()), ("fetch", (f"--zoo={stick}",))):
         done = mc_zoo(action, source, *flags)
         assert done.returncode == 0, done.stderr
@@ -238,6 +242,11 @@ def test_file_that_is_there_but_wrong_is_broken(networks, tmp_path):
         (["add", "--population=x", "--end=y"], "received --end and --population; add them one"),
         (["add", "--population=x"], "add needs --zoo=FOLDER."),
         (["add", "--population=x", "--zoo=y"], "There is no file of networks x; check the name."),
+        (["add", "--start=y", "--end=z", "--zoo=x"], "There is no folder y; check the name."),
+        (
+            ["add", "--connection=y", "--held_out=z", "--zoo=x"],
+            "There is no folder y; check the name.",
+        ),
         (["fetch", "--source=s3://zoo"], "must be a folder or an http, https or file URL"),
     ],
 )

@@ -291,5 +291,7 @@ def test_recipes():
         assert name == recipe.name
         assert recipe.networks in NETWORKS
         assert len(NETWORKS[recipe.networks].config["hidden"]) == 1
-    with pytest.raises(ValueError, match="The nearest is 'fc1_digits_rnvp_flow'"):
+    with pytest.raises(ValueError, match="Did you mean 'rnvp_flow'. There are recipes rnvp_bij"):
         get_connection_recipe("fc1_digits", "rnvp_flo")
+    with pytest.raises(ValueError, match="for other networks only, fc1_digits, fc_mnist, fc_cifar"):
+        get_connection_recipe("conv_digits", "rnvp_flow")

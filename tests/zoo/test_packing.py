@@ -140,6 +140,8 @@ def test_unfinished_and_altered_runs(runs, tmp_path):
     for broken, message in ((unfinished, "No such file"), (altered, "was altered")):
         with pytest.raises(ValueError, match=f"does not hold a finished run .*{message}"):
             packing.add(tmp_path / "zoo", broken, runs[1])
+    with pytest.raises(ValueError, match=r"There is no folder .*nowhere; check the name"):
+        packing.add(tmp_path / "zoo", runs[0], tmp_path / "nowhere")
     assert not (tmp_path / "zoo").exists()
 
 
