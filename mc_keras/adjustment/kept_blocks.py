@@ -1,13 +1,15 @@
 """Blocks of arrays that may be more than memory should hold."""
 
+import io
 import shutil
 import tempfile
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mc_keras.adjustment.shared_memory import copy_of, empty
 
 # Bytes of rows that are held in memory, of all layers together.
 ROWS_BYTES = 2**30
@@ -30,7 +32,7 @@ class KeptBlocks:
         self._blocks: list[NDArray | Callable[[], NDArray]] = []
         self._limit = limit
         self.nbytes = 0
-        self._file: IO[bytes] | None = None
+        self._file: io.BufferedRandom | None = None
         for block in blocks:
             self.append(block)
 
@@ -40,7 +42,7 @@ class KeptBlocks:
             self.nbytes += block.nbytes
             # Of memory of its own: that of TensorFlow's allocator is never given back, and would be
             # left in pieces; a part of an array would keep the whole.
-            self._blocks.append(block if block.flags.owndata else block.copy())
+            self._blocks.append(block if block.flags.owndata else copy_of(block))
             return
         if self._file is None:
             self._file = tempfile.TemporaryFile()
@@ -63,14 +65,16 @@ def room_for_files() -> int:
     return shutil.disk_usage(tempfile.gettempdir()).free // 2
 
 
-def _written(block: NDArray, file: IO[bytes]) -> Callable[[], NDArray]:
+def _written(block: NDArray, file: io.BufferedRandom) -> Callable[[], NDArray]:
     """Append an array to a file; a function that reads it again."""
-    place, shape, dtype, size = file.seek(0, 2), block.shape, block.dtype, block.nbytes
+    place, shape, dtype = file.seek(0, 2), block.shape, block.dtype
     file.write(np.ascontiguousarray(block).reshape(-1).view("uint8"))
 
     def read() -> NDArray:
         file.seek(place)
-        return np.frombuffer(file.read(size), dtype).reshape(shape)
+        array = empty(shape, dtype)
+        file.readinto(array.reshape(-1).view("uint8"))
+        return array
 
     return read
 

@@ -1,5 +1,6 @@
 """Networks at several points of weight space, run over all examples in blocks, call by call."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from mc_keras.adjustment.kept_blocks import KeptBlocks, room_for_files
 from mc_keras.adjustment.linear_layers import LinearLayer, is_linear
 from mc_keras.adjustment.program import Program, ProgramCall, Slot
+from mc_keras.adjustment.shared_memory import empty, tensor_of
 from mc_keras.data import subset
 from mc_keras.units.graph import called
 from mc_keras.user_warning import warn_user
@@ -20,7 +22,8 @@ BATCH = 500
 # Bytes of activations that are held, in all networks together.
 BYTES = 4 * 2**30
 
-Values = dict[int, NDArray]
+# Arrays, or tensors where TensorFlow has made them.
+Values = dict[int, Any]
 
 
 class Network:
@@ -61,7 +64,7 @@ class Network:
         # Numbers of the state variables that were measured on the way.
         self.measured: set[int] = set()
         # Activations of blocks, by slot, that come from elsewhere.
-        self.given: dict[int, Callable[[slice], NDArray]] = {}
+        self.given: dict[int, Callable[[slice], Any]] = {}
 
     @property
     def num_examples(self) -> int:
@@ -125,7 +128,7 @@ class Network:
             for part in blocks(self.num_examples):
                 values = self.block(part, missing)
                 for n in missing:
-                    held[n].append(values[n])
+                    held[n].append(np.asarray(values[n]))
         else:
             return
         self.values, self.waiting, self.given = ready | held, [], {}
@@ -152,7 +155,7 @@ class Network:
             values[input_slot] = values[input_slot].astype(self.program.dtype, copy=False)
         for call in reversed(calls):
             outputs = keras.tree.flatten(self._outputs(call, values))
-            values.update(zip(call.outputs, map(np.asarray, outputs), strict=True))
+            values.update(zip(call.outputs, outputs, strict=True))
         return values
 
     def value(self, slot: int) -> NDArray:
@@ -181,7 +184,7 @@ class Network:
         bias = None if layer.bias is None else self.point[layer.bias]
         for part in blocks(self.num_examples):
             values = self.block(part, [*call.inputs, *beside])
-            given = layer.linear(values[call.inputs[0]], self.point[layer.kernel], bias)
+            given = layer.linear(tensor_of(values[call.inputs[0]]), self.point[layer.kernel], bias)
             yield layer.targets(given, part.start) + _total(layer, values, beside, part)
 
     def linear(self, layer: LinearLayer, call: ProgramCall, kernel: Any) -> NDArray:
@@ -190,17 +193,17 @@ class Network:
 
         def outputs(part: slice) -> Values:
             x = self.block(part, call.inputs)[call.inputs[0]]
-            return {0: np.asarray(layer.linear(x, kernel, None))}
+            return {0: layer.linear(tensor_of(x), kernel, None)}
 
         return self._in_blocks(outputs, [0])[0]
 
     def pass_with(self, call: ProgramCall, before: Callable[[slice], NDArray]) -> None:
         """Pass a linear layer, given for any block what its activation is given."""
 
-        def outputs(part: slice) -> NDArray:
-            given = before(part)
+        def outputs(part: slice) -> Any:
+            given = tensor_of(before(part))
             # An activation may be a layer with weights.
-            return np.asarray(self._here(lambda: call.op.activation(given)))
+            return self._here(lambda: call.op.activation(given))
 
         self.given = {call.outputs[0]: outputs}
 
@@ -210,15 +213,15 @@ class Network:
         for part in blocks(self.num_examples):
             values = function(part)
             for slot in slots:
+                value = np.asarray(values[slot])
                 if slot not in whole:
-                    shape = (self.num_examples, *values[slot].shape[1:])
-                    whole[slot] = np.empty(shape, values[slot].dtype)
-                whole[slot][part] = values[slot]
+                    whole[slot] = empty((self.num_examples, *value.shape[1:]), value.dtype)
+                whole[slot][part] = value
         return whole
 
     def _outputs(self, call: ProgramCall, values: Values) -> Any:
         def fill(argument: Any) -> Any:
-            return values[argument.number] if isinstance(argument, Slot) else argument
+            return tensor_of(values[argument.number]) if isinstance(argument, Slot) else argument
 
         args, kwargs = keras.tree.map_structure(fill, (call.args, call.kwargs))
         return self._here(lambda: called(call.op, args, kwargs))
@@ -231,14 +234,13 @@ class Network:
         (slot,) = call.inputs
         count, mean, squares = 0, np.zeros(()), np.zeros(())
         for part in blocks(self.num_examples):
-            x = np.moveaxis(self.block(part, [slot])[slot], call.op.axis, -1)
-            x = x.reshape(-1, x.shape[-1])
-            x = x.astype(np.result_type(x.dtype, "float32"), copy=False)  # squares overflow in half
-            block_mean = x.mean(0, dtype="float64")
-            within = np.sum(np.square(x - block_mean.astype(x.dtype)), 0, dtype="float64")
-            shift, total = block_mean - mean, count + len(x)
-            squares = squares + within + np.square(shift) * count * len(x) / total
-            mean = mean + shift * len(x) / total
+            x = tensor_of(self.block(part, [slot])[slot])
+            # Squares overflow in half.
+            x = keras.ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
+            size, block_mean, within = _moments(x, call.op.axis)
+            shift, total = block_mean - mean, count + size
+            squares = squares + within + np.square(shift) * count * size / total
+            mean = mean + shift * size / total
             count = total
         index = {id(v): i for i, v in enumerate(self.space.state_variables)}
         for variable, value in (
@@ -248,6 +250,24 @@ class Network:
             number = index[id(variable)]
             self.state[number] = keras.ops.convert_to_tensor(value, variable.dtype)
             self.measured.add(number)
+
+
+def _moments(x: Any, axis: int) -> tuple[int, NDArray[np.float64], NDArray[np.float64]]:
+    """Number of values of each channel, their mean, and their squared distances from it, summed.
+
+    Added up in the precision of `x` over the places of an example, and in float64 over examples.
+    """
+    axis %= len(x.shape)
+    places = [n for n in range(1, len(x.shape)) if n != axis]
+    size = math.prod(x.shape) // x.shape[axis]
+
+    def total(values: Any) -> NDArray[np.float64]:
+        return np.asarray(keras.ops.sum(values, places)).sum(0, dtype="float64")
+
+    mean = total(x) / size
+    shape = [-1 if n == axis else 1 for n in range(len(x.shape))]
+    centred = x - keras.ops.convert_to_tensor(mean.reshape(shape), x.dtype)
+    return size, mean, total(keras.ops.square(centred))
 
 
 def _total(
@@ -277,7 +297,8 @@ def mixture(products: Sequence[NDArray], coefficients: Sequence[float], bias: An
         bias: The bias, shaped to broadcast, or `None`.
     """
     whole = max(products, key=lambda product: product.size)
-    total = np.zeros_like(whole) if bias is None else np.zeros_like(whole) + np.asarray(bias)
+    total = empty(whole.shape, whole.dtype)
+    total[...] = 0 if bias is None else np.asarray(bias)
     for product, c in zip(products, coefficients, strict=True):
         if c:
             total += product.dtype.type(c) * product

@@ -14,16 +14,9 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from mc_keras.adjustment.kept_blocks import ROWS_BYTES, KeptBlocks, room_for_files
+from mc_keras.adjustment.kept_blocks import ROWS_BYTES, KeptBlocks
 from mc_keras.adjustment.linear_layers import LinearLayer, warn_of_few_rows
-from mc_keras.adjustment.networks import (
-    BATCH,
-    BYTES,
-    Network,
-    examples_of,
-    num_affordable,
-    same_weights,
-)
+from mc_keras.adjustment.networks import BYTES, Network, examples_of, same_weights
 from mc_keras.adjustment.program import Program
 from mc_keras.adjustment.solutions import Solutions
 from mc_keras.adjustment.solvers import Goal, Solver, put
@@ -68,7 +61,7 @@ def solve_along(
     Args:
         base: Path between the ends that gives the weights that are not solved for, and those to
             start from.
-        positions: Where to solve.
+        positions: Where to solve, in rising order: layers that are done stay so.
         x: Inputs of shape `(N, ...)`.
         solver: How.
         stagger: How far the layers go one after the other: 0, all at once; 1, each when the one
@@ -90,40 +83,42 @@ def solve_along(
     variables = {id(v): i for i, v in enumerate(space.variables)}
     x = examples_of(program, x, num_examples, seed)
 
-    def network_at(point: list[NDArray], t: float, limit: int) -> Network:
+    def network_at(t: float, limit: int) -> Network:
         state = _state(program, base, t, x)
-        return Network(program, space, point, state, {program.input: x}, limit)
+        return Network(program, space, base(t), state, {program.input: x}, limit)
 
-    ends = [network_at(base(t), t, BYTES // 2) for t in (0.0, 1.0)]
-    goals = _goals(ends, solver, variables, num_positions, np.random.default_rng(seed))
-    end = ends[1].point, ends[1].state
-    del ends
-    at_once = num_affordable(program, 1) // max(len(x), BATCH)
-    if at_once < 1:  # in files then, see `Network`
-        at_once = max(1, room_for_files() // (4 * program.most_held() * len(x)))
-    count = len(program.steps)
+    goals = _goals(
+        [network_at(t, BYTES // 2) for t in (0.0, 1.0)],
+        solver,
+        variables,
+        num_positions,
+        np.random.default_rng(seed),
+    )
+    count, past = len(program.steps), max(goals, default=-1) + 1
     owners = _owners(program, variables)
     bar = ProgressBar("solving", len(goals) * len(positions), verbose=verbose)
+    # The end, run as far as the networks on the way are the same: there it gives what is wanted.
+    front, reached = network_at(1.0, BYTES // 3), 0
     points = []
-    for first in range(0, len(positions), at_once):
-        ts = positions[first : first + at_once]
-        shares = [_shares(t, count, stagger) for t in ts]
-        networks = [
-            network_at(_mixed(base, owners, share), t, BYTES // len(ts))
-            for t, share in zip(ts, shares, strict=True)
-        ]
-        are_ends = [True] * len(networks)  # so far: what they give is the goal then
-        for position, call in enumerate(program.calls[: max(goals, default=-1) + 1]):
-            for k, (share, network) in enumerate(zip(shares, networks, strict=True)):
-                are_ends[k] = are_ends[k] and _agrees(network, position, *end)
-                if position in goals and not are_ends[k]:
-                    network.settle(position)
-                    goal, own = goals[position], share[program.step_of(position)]
-                    solve = functools.partial(solver, call, network, goal, own)
-                    put(goal.layer, network, solutions, solve)
-                network.run(position)
-            bar.add(len(ts) * (position in goals))
-        points += [[np.array(array) for array in network.point] for network in networks]
+    for t in positions:
+        share = _shares(t, count, stagger)
+        point, state = _mixed(base, owners, share), _state(program, base, t, x)
+        while reached < past and _agrees(front, reached, point, state):
+            front.run(reached)
+            reached += 1
+        front.settle(reached)
+        network = front.at(point, state)
+        bar.add(sum(position < reached for position in goals))
+        for position in range(reached, past):
+            if position in goals:
+                network.settle(position)
+                goal, own = goals[position], share[program.step_of(position)]
+                call = program.calls[position]
+                solve = functools.partial(solver, call, network, goal, own)
+                put(goal.layer, network, solutions, solve)
+                bar.add(1)
+            network.run(position)
+        points.append([np.array(array) for array in network.point])
     if solver.fits:
         named = {program.calls[number].path: goal.layer for number, goal in goals.items()}
         warn_of_few_rows(named, len(x))

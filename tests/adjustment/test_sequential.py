@@ -177,28 +177,31 @@ def test_staggered_layers_move_one_after_the_other():
 
 
 @pytest.mark.parametrize("name", [*NETWORKS, "shared", "frozen"])
-def test_layers_that_are_done_are_not_solved_for(name, monkeypatch):
+def test_layers_that_are_done_are_neither_solved_for_nor_run_again(name, monkeypatch):
     a, b, x = pair({**NETWORKS, "shared": shared, "frozen": NETWORKS["residual"]}[name])
     for model in (a, b) if name == "frozen" else ():
         model.get_layer("norm").trainable = False  # with moments of its own in each network
-    connector, solve, times = (
-        FeatureInterpolation(stagger=0.7, num_knots=9),
-        LeastSquares.__call__,
-        [],
-    )
+    connector = FeatureInterpolation(stagger=0.7, num_knots=9)
+    solve, run, times, runs = LeastSquares.__call__, Network.run, [], []
 
-    def counted(self, call, network, goal, t):
+    def counted_solve(self, call, network, goal, t):
         times.append(t)
         return solve(self, call, network, goal, t)
 
-    monkeypatch.setattr(LeastSquares, "__call__", counted)
+    def counted_run(self, position):
+        runs.append(position)
+        run(self, position)
+
+    monkeypatch.setattr(LeastSquares, "__call__", counted_solve)
+    monkeypatch.setattr(Network, "run", counted_run)
     few = mc.connect(a, b, connector, data_for(x))
-    count = len(times)
+    count, count_of_runs = len(times), len(runs)
     monkeypatch.setattr("mc_keras.adjustment.sequential._agrees", lambda *_: False)
     every = mc.connect(a, b, connector, data_for(x))
     # Behind statistics that are the end's only at the end, all layers have something to make good;
     # heads, and what comes behind a shared layer, are done last.
     assert (count < len(times) - count) == (name not in ("heads", "shared", "frozen"))
+    assert count_of_runs < len(runs) - count_of_runs
     for t in np.linspace(0, 1, 17):
         for v, w in zip(few(t), every(t), strict=True):
             np.testing.assert_allclose(v, w, atol=1e-4)
@@ -239,8 +242,13 @@ def test_staggered_heads_turn_together():
 @pytest.mark.parametrize("name", ["convolutions", "residual", "nested"])
 @pytest.mark.parametrize(
     "connector",
-    [FeatureInterpolation(num_knots=4), Repair(num_knots=4), WeightAdjustment(num_breakpoints=3)],
-    ids=lambda connector: connector.name,
+    [
+        FeatureInterpolation(num_knots=4),
+        FeatureInterpolation(num_knots=5, stagger=0.5),
+        Repair(num_knots=4),
+        WeightAdjustment(num_breakpoints=3),
+    ],
+    ids=["features", "staggered features", "repair", "wa"],
 )
 def test_activations_that_are_not_held_are_in_files_or_computed_again(name, connector, monkeypatch):
     a, b, x = pair(NETWORKS[name], examples=600)
@@ -251,26 +259,11 @@ def test_activations_that_are_not_held_are_in_files_or_computed_again(name, conn
         monkeypatch.setattr(f"mc_keras.adjustment.{module}.ROWS_BYTES", 0)
     monkeypatch.setattr("mc_keras.adjustment.networks.BYTES", 0)
     for room in (2**40, 0):
-        for module in ("networks", "sequential"):
-            monkeypatch.setattr(f"mc_keras.adjustment.{module}.room_for_files", lambda r=room: r)
+        monkeypatch.setattr("mc_keras.adjustment.networks.room_for_files", lambda r=room: r)
         again = mc.connect(a, b, connector, data_for(x))
         for t in (0.2, 0.5, 0.8):
             for v, w in zip(held(t), again(t), strict=True):
                 np.testing.assert_allclose(v, w, atol=1e-4)
-
-
-def test_many_positions_at_once_or_one_by_one_are_the_same(monkeypatch):
-    a, b, x = pair(NETWORKS["convolutions"])
-    connector = FeatureInterpolation(num_knots=6, num_positions=4)
-    at_once = mc.connect(a, b, connector, data_for(x))
-    monkeypatch.setattr(
-        "mc_keras.adjustment.sequential.num_affordable", lambda program, n: 80 * 3 // n
-    )
-    monkeypatch.setattr("mc_keras.adjustment.sequential.room_for_files", lambda: 0)
-    one_by_one = mc.connect(a, b, connector, data_for(x))
-    for t in (0.2, 0.5, 0.8):
-        for v, w in zip(at_once(t), one_by_one(t), strict=True):
-            np.testing.assert_allclose(v, w, atol=1e-5)
 
 
 @pytest.mark.parametrize("method", ["best", "linear+wa"])
