@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mc_keras.adjustment.kept_blocks import ROWS_BYTES, KeptBlocks, Rows
 from mc_keras.adjustment.legs import Ends, leg, reading_means, unit_means
-from mc_keras.adjustment.linear_layers import LinearLayer, warn_of_few_rows
+from mc_keras.adjustment.linear_layers import LinearLayer, check_memory, warn_of_few_rows
 from mc_keras.adjustment.networks import BYTES, Network, examples_of, mixture
 from mc_keras.adjustment.program import Program
 from mc_keras.adjustment.solutions import Solutions
@@ -95,8 +95,8 @@ def layerwise_path(
     walk = _Walk(space, ends, states, x, how, solutions or Solutions())
     bar = ProgressBar("adjusting", walk.num_units, verbose=verbose)
     legs = [leg for step in range(len(walk.steps)) for leg in walk.legs(step, bar)]
-    if len(legs) == 1:
-        return legs[0]
+    if len(legs) <= 1:
+        return legs[0] if legs else leg(space, ends, states)
     return PiecewisePath(legs, np.linspace(0, 1, len(legs) + 1).tolist())
 
 
@@ -113,29 +113,21 @@ class _Walk:
         solutions: Solutions,
     ):
         self.space, self.how, self.solutions = space, how, solutions
-        self.program = Program(space.model)
-        self.variables = {id(v): i for i, v in enumerate(space.variables)}
+        self.program = Program(space.model, x.shape[1:])
         self.steps = steps_of(self.program, space)
         self.x = examples_of(self.program, x, how.num_examples, how.seed)
         self.point, self.end = list(ends[0]), list(ends[1])
         self.state, self.end_state = list(states[0]), list(states[1])
-        rng = np.random.default_rng(how.seed)
-        self.layers = {
-            number: LinearLayer(
-                self.program.calls[number].op,
-                self.variables,
-                self.program.calls[number].shape,
-                how.num_positions,
-                rng,
-            )
-            for number in self.program.linear
-        }
-        solved = {n for step in self.steps for n in step.consumers}
-        warn_of_few_rows({self.program.calls[n].path: self.layers[n] for n in solved}, len(self.x))
+        self.layers = self.program.linear_layers(space, how.num_positions, how.seed)
+        self.moving = self._moving()
+        solved = {n for k in self.moving for n in self.steps[k].consumers}
+        named = {self.program.calls[n].path: self.layers[n] for n in solved}
+        check_memory(named, len(self.x))
+        warn_of_few_rows(named, len(self.x))
         # The last leg in which heads are read: there all heads go over to the end.
         heads = set(self.program.heads)
         self.turning = max(
-            (k for k, s in enumerate(self.steps) if heads & set(s.consumers)), default=-1
+            (k for k in self.moving if heads & set(self.steps[k].consumers)), default=-1
         )
         wanted = {n for k, step in enumerate(self.steps) if self._times(k) for n in step.consumers}
         self.goals = self._targets(ends[0], states[0], wanted)
@@ -146,6 +138,17 @@ class _Walk:
         # The end's network, run up to the layer that moves.
         self.front = self._network(ends[1], states[1])
         self.reached = 0
+
+    def _moving(self) -> list[int]:
+        """The steps in which weights differ: in both ends, or solved for in a step before."""
+        adjusted, moving = set[int](), []
+        for k, step in enumerate(self.steps):
+            pairs = [(self.point[v], self.end[v]) for v in step.moved]
+            pairs += [(self.state[v], self.end_state[v]) for v in step.states]
+            if not _same(pairs) or adjusted & set(step.linear):
+                moving.append(k)
+                adjusted |= set(step.consumers)
+        return moving
 
     @property
     def num_units(self) -> int:
@@ -177,10 +180,10 @@ class _Walk:
     def _times(self, k: int) -> list[float]:
         """Where along a leg is solved."""
         step = self.steps[k]
-        if not step.consumers:
+        if not step.consumers or k not in self.moving:
             return []
         if not self.how.refit:
-            return [] if self._turns(k) or step.consumers == self.program.heads else [1.0]
+            return [] if self._turns(k) else [1.0]
         times = np.linspace(0, 1, self.how.num_breakpoints).tolist()
         return times if self.how.pseudo_inverse or self._share(k, 0.0) else times[1:]
 
@@ -198,7 +201,7 @@ class _Walk:
         """The segments in which step `k` is made; none where nothing is left to move."""
         step, times, start, state = self.steps[k], self._times(k), self.point, self.state
         points, measured = self._solutions(k, times, bar)
-        solved = sorted({v for n in step.consumers for v in self._own(n)})
+        solved = sorted({v for n in step.consumers for v in self._own(n)}) if points else []
         if points and self._turns(k):
             solved += self._take_over(k, times, points, solved)
         over = [step, self.steps[-1]] if self._turns(k) else [step]
@@ -206,11 +209,14 @@ class _Walk:
         for v, array in (points[-1] if points else {}).items():
             self.point[v] = array
         moves = [
-            v for s in over for v in s.moved if v not in solved and self.point[v] is not start[v]
+            v
+            for s in over
+            for v in s.moved
+            if v not in solved and not np.array_equal(self.point[v], start[v])
         ]
         if points and self.how.along is not None:
             moves, solved = [], [*moves, *solved]
-        if not moves and not solved:
+        if not moves and not solved and _same(zip(state, self.state, strict=True)):
             return []
         if not self.how.refit:
             return [self._straight(k, (start, self.point), (state, self.state), [*moves, *solved])]
@@ -359,7 +365,7 @@ class _Walk:
         elif self.how.refit and self._turns(k):
             prior = (1 - time) * prior + time * self._matrix(layer, self.end)
         ridge = 0.0 if self.how.pseudo_inverse else self.how.ridge
-        equations = equations_of(prior, ridge, call)
+        equations = equations_of(prior, ridge, call, layer.num_rows(len(self.x)))
         for n, (features, _) in enumerate(network.features(layer, call)):
             goal: Any = self.goals[number][n]
             if share:
@@ -370,6 +376,10 @@ class _Walk:
     @staticmethod
     def _matrix(layer: LinearLayer, point: Sequence[NDArray]) -> NDArray[np.float64]:
         return layer.matrix(point[layer.kernel], None if layer.bias is None else point[layer.bias])
+
+
+def _same(pairs: Iterable[tuple[NDArray, NDArray]]) -> bool:
+    return all(np.array_equal(first, second) for first, second in pairs)
 
 
 def _blocks_of(

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from mc_keras.adjustment.normal_equations import MOST_BYTES, gram_size
 from mc_keras.user_warning import warn_user
 
 _CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
@@ -151,6 +152,25 @@ class LinearLayer:
         ]
         rows = x[(index.reshape(*index.shape, *[1] * rank), *coordinates)]
         return rows.reshape(rows.shape[0] * rows.shape[1], -1)
+
+
+def check_memory(layers: Mapping[str, LinearLayer], num_examples: int) -> None:
+    """Check that the Gram matrices of layers, by their names, are of a size that can be held.
+
+    Raises:
+        ValueError: If one is not.
+    """
+    for name, layer in layers.items():
+        size = gram_size(layer.num_rows(num_examples), layer.num_features)
+        if size <= MOST_BYTES:
+            continue
+        rows = min(layer.num_features // 2, math.isqrt(MOST_BYTES // 8))
+        fewer = num_examples * rows // layer.num_rows(num_examples)
+        raise ValueError(
+            f"The layer '{name}' has {layer.num_features:,} features: to solve for its weights "
+            f"would take {size / 2**30:.0f} GiB for a Gram matrix. Pass num_examples={fewer} or "
+            "fewer, for a smaller one, or put pooling in front of it and train again."
+        )
 
 
 def warn_of_few_rows(layers: Mapping[str, LinearLayer], num_examples: int) -> None:

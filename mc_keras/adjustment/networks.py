@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mc_keras.adjustment.kept_blocks import KeptBlocks, room_for_files
 from mc_keras.adjustment.linear_layers import LinearLayer, is_linear
-from mc_keras.adjustment.program import Program, ProgramCall, Slot
+from mc_keras.adjustment.program import Program, ProgramCall, Slot, no_examples
 from mc_keras.adjustment.shared_memory import empty, tensor_of
 from mc_keras.data import subset
 from mc_keras.units.graph import called
@@ -92,23 +92,16 @@ class Network:
     def run(self, position: int) -> None:
         """Pass a call; its weights must not change after this.
 
-        Batch-norm layers first measure their statistics, over all examples, but for those that are
-        frozen, or called more than once: these keep what they have.
+        Batch-norm layers first measure their statistics, over all examples, see `Program.measures`.
 
         Args:
             position: Number of the call.
         """
         call = self.program.calls[position]
-        if self.measures(position):
+        if self.program.measures(position):
             self.settle(position)
             self._measure(call)
         self.waiting.append(call)
-
-    def measures(self, position: int) -> bool:
-        """Whether a call is one of a batch-norm layer whose statistics are measured on the way."""
-        op = self.program.calls[position].op
-        is_batch_norm = isinstance(op, keras.layers.BatchNormalization) and op.trainable
-        return is_batch_norm and position not in self.program.shared
 
     def settle(self, position: int) -> None:
         """Hold what calls from `position` on will read, and the input."""
@@ -155,6 +148,10 @@ class Network:
             values[input_slot] = values[input_slot].astype(self.program.dtype, copy=False)
         for call in reversed(calls):
             outputs = keras.tree.flatten(self._outputs(call, values))
+            size = min(part.stop, self.num_examples) - part.start
+            for output in outputs:
+                if output.shape[:1] not in ((size,), (1,)):
+                    raise ValueError(no_examples(call.path, output.shape))
             values.update(zip(call.outputs, outputs, strict=True))
         return values
 
@@ -328,17 +325,16 @@ def examples_of(program: Program, x: NDArray, num_examples: int | None, seed: in
 
 
 def same_weights(call: ProgramCall, networks: Sequence[Network]) -> bool:
-    """Whether a call has the very same weights in all networks."""
+    """Whether a call has the very same weights, and state, in all networks."""
     first, *others = networks
-    if not call.weights:
-        return True
-    space = first.space
-    wanted = {id(v) for v in call.weights}
-    if any(id(v) in wanted for v in space.variables):
-        return False
-    chosen = [i for i, v in enumerate(space.state_variables) if id(v) in wanted]
+    own = {id(v) for v in call.weights}
     return all(
-        np.array_equal(np.asarray(n.state[i]), np.asarray(first.state[i]))
-        for n in others
-        for i in chosen
+        np.array_equal(np.asarray(theirs[i]), np.asarray(mine[i]))
+        for other in others
+        for variables, mine, theirs in (
+            (first.space.variables, first.point, other.point),
+            (first.space.state_variables, first.state, other.state),
+        )
+        for i, v in enumerate(variables)
+        if id(v) in own
     )

@@ -17,6 +17,8 @@ _ROWS = 4000
 _MANY_FEATURES = 1000
 # Eigenvalues of a Gram matrix are squares of singular values: this is 1e-6 of the largest of those.
 _SMALLEST_EIGENVALUE = 1e-12
+# Of a matrix to be solved with, which is copied once.
+MOST_BYTES = 8 * 2**30
 # A smaller ridge would be below the rounding of single precision.
 _RIDGE_OF_SINGLE = 1e-5
 
@@ -114,24 +116,69 @@ class NormalEquations:
             return self._solve()
 
     def _solve(self) -> NDArray[np.float64]:
-        if self.ridge > _SMALLEST_EIGENVALUE:
-            system = self.gram.copy(order="F")
-            strength = max(self.ridge * system.trace() / len(system), 1e-30)
-            system[np.diag_indices_from(system)] += strength
-            change = scipy.linalg.solve(
-                system,
-                self.missing,
-                lower=True,
-                assume_a="pos",
-                overwrite_a=True,
-                check_finite=False,
-            )
-        else:
-            values, vectors = scipy.linalg.eigh(self.gram, lower=True, check_finite=False)
-            kept = values > _SMALLEST_EIGENVALUE * max(values[-1], 0.0)
-            vectors = vectors[:, kept]
-            change = vectors @ ((vectors.T @ self.missing) / values[kept, None])
-        return self.prior + change
+        return self.prior + _solution(self.gram, self.missing, self.ridge, len(self.gram))
+
+
+class RowEquations:
+    """The same as `NormalEquations`, for few rows of many features: rows are kept, and solved for.
+
+    The solution is the prior and a mixture of the rows, `features.T @ weights`, so that a matrix of
+    rows by rows takes the place of the Gram matrix of features.
+
+    Args:
+        prior: See `NormalEquations`.
+        ridge: Likewise.
+        name: Likewise.
+    """
+
+    def __init__(self, prior: NDArray, ridge: float, name: str = "least squares"):
+        self.name, self.ridge = name, ridge
+        self.prior = np.asarray(prior, "float64")
+        self._features: list[NDArray] = []
+        self._missing: list[NDArray] = []
+
+    def add(self, features: NDArray, targets: NDArray) -> None:
+        """See `NormalEquations`."""
+        check_finite_rows(self.name, features, targets)
+        self._features.append(np.array(features))
+        self._missing.append(targets - features.astype("float64") @ self.prior)
+
+    def solve(self) -> NDArray[np.float64]:
+        """See `NormalEquations`."""
+        features = np.concatenate(self._features)
+        num_rows, num_features = features.shape
+        parts = [slice(begin, begin + _ROWS) for begin in range(0, num_features, _ROWS)]
+        products = np.zeros((num_rows, num_rows), order="F")
+        for part in parts:
+            some = features[:, part].astype("float64")
+            products += some @ some.T
+        weights = _solution(products, np.concatenate(self._missing), self.ridge, num_features)
+        return self.prior + np.concatenate([features[:, part].T @ weights for part in parts])
+
+
+def are_few(num_rows: int, num_features: int) -> bool:
+    """Whether so many rows of so many features are for `RowEquations`."""
+    return num_features >= _MANY_FEATURES and 2 * num_rows <= num_features
+
+
+def gram_size(num_rows: int, num_features: int) -> int:
+    """Bytes of the matrix that is solved with."""
+    size = num_rows if are_few(num_rows, num_features) else num_features
+    return 8 * size**2
+
+
+def _solution(gram: NDArray, missing: NDArray, ridge: float, num_features: int) -> NDArray:
+    """`missing` divided by a positive matrix, of which the lower half is read, and a ridge."""
+    if ridge > _SMALLEST_EIGENVALUE:
+        system = gram.copy(order="F")
+        system[np.diag_indices_from(system)] += max(ridge * gram.trace() / num_features, 1e-30)
+        return scipy.linalg.solve(
+            system, missing, lower=True, assume_a="pos", overwrite_a=True, check_finite=False
+        )
+    values, vectors = scipy.linalg.eigh(gram, lower=True, check_finite=False)
+    kept = values > _SMALLEST_EIGENVALUE * max(values[-1], 0.0)
+    vectors = vectors[:, kept]
+    return vectors @ ((vectors.T @ missing) / values[kept, None])
 
 
 def check_finite_rows(name: str, *rows: NDArray) -> None:

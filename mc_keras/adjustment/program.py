@@ -5,13 +5,28 @@ import collections
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import keras
+import numpy as np
 
-from mc_keras.adjustment.linear_layers import is_linear
+from mc_keras.adjustment.linear_layers import LinearLayer, is_linear
+from mc_keras.batch_norm import has_batch_norm
 from mc_keras.units.graph import interpret, is_graph
+from mc_keras.weight_space import WeightSpace
 
+# Layers that give what they are given where nothing is trained.
+_AT_REST = (
+    keras.layers.Identity,
+    keras.layers.ActivityRegularization,
+    keras.layers.Dropout,
+    keras.layers.SpatialDropout1D,
+    keras.layers.SpatialDropout2D,
+    keras.layers.SpatialDropout3D,
+    keras.layers.AlphaDropout,
+    keras.layers.GaussianDropout,
+    keras.layers.GaussianNoise,
+)
 _OTHERWISE = "Use 'linear', 'arc', 'ot' or a trained curve such as 'bezier'."
 
 
@@ -42,7 +57,7 @@ class ProgramCall:
     kwargs: dict[str, Any]
     outputs: tuple[int, ...]
     inputs: tuple[int, ...]
-    shape: tuple[int, ...]
+    shape: tuple[int | None, ...]
 
     @property
     def weights(self) -> list[keras.Variable]:
@@ -55,6 +70,7 @@ class Program:
 
     Args:
         model: A built Sequential or Functional model with one input and one output.
+        shape: Shape of an example that it is given, where the model leaves sizes open.
 
     Attributes:
         calls: The calls.
@@ -70,10 +86,11 @@ class Program:
 
     Raises:
         TypeError: If the model has no graph.
-        ValueError: If it has several inputs or outputs, or a layer gives a mask.
+        ValueError: If it has several inputs or outputs, or a layer gives a mask, or an array whose
+            first axis is not that of the examples.
     """
 
-    def __init__(self, model: keras.Model):
+    def __init__(self, model: keras.Model, shape: Sequence[int] | None = None):
         if not is_graph(model):
             raise TypeError(
                 f"Weights are adjusted along the graph of a Sequential or Functional model, "
@@ -88,7 +105,10 @@ class Program:
         self._name = model.name
         self.dtype = keras.backend.standardize_dtype(model.inputs[0].dtype)
         self.calls: list[ProgramCall] = []
-        self._shapes = {0: tuple(model.inputs[0].shape[1:])}
+        given = model.inputs[0]
+        self._tensors = {0: given}
+        if shape is not None and tuple(shape) != given.shape[1:]:
+            self._tensors[0] = keras.KerasTensor((None, *shape), given.dtype)
         self.input = 0
         (result,) = interpret(model, [Slot(0)], self._record)
         self.output = result.number
@@ -113,14 +133,32 @@ class Program:
                 f"The layer '{path}' gives a mask, which weights are not adjusted with. "
                 f"{_OTHERWISE}"
             )
-        first = len(self._shapes)
-        numbers = tuple(range(first, first + len(outputs)))
-        self._shapes |= {n: tuple(t.shape[1:]) for n, t in zip(numbers, outputs, strict=True)}
         flat = keras.tree.flatten((args, kwargs))
         inputs = tuple(value.number for value in flat if isinstance(value, Slot))
-        shape = self._shapes[inputs[0]] if inputs else ()
+        if any(None in tensor.shape[1:] for tensor in outputs):
+            outputs = self._outputs(op, args, kwargs)
+        for tensor in outputs:
+            if tensor.shape[:1] not in ((None,), (1,)):
+                raise ValueError(no_examples(path, tensor.shape))
+        first = len(self._tensors)
+        numbers = tuple(range(first, first + len(outputs)))
+        self._tensors |= dict(zip(numbers, outputs, strict=True))
+        shape = self._shape(inputs[0]) if inputs else ()
         self.calls.append(ProgramCall(op, path, args, kwargs, numbers, inputs, shape))
         return [Slot(number) for number in numbers]
+
+    def _outputs(self, op: Any, args: tuple, kwargs: dict) -> list[Any]:
+        """The outputs of a call at the sizes given here, which a nested model may leave open."""
+
+        def fill(argument: Any) -> Any:
+            return self._tensors[argument.number] if isinstance(argument, Slot) else argument
+
+        args, kwargs = keras.tree.map_structure(fill, (args, kwargs))
+        return keras.tree.flatten(op.compute_output_spec(*args, **kwargs))
+
+    def _shape(self, slot: int) -> tuple[int | None, ...]:
+        """Shape of one example in a slot."""
+        return tuple(self._tensors[slot].shape[1:])
 
     def _heads(self, linear: set[ProgramCall]) -> set[ProgramCall]:
         heads, leads_on = set(), set[int]()
@@ -151,7 +189,7 @@ class Program:
 
         Raises:
             ValueError: If there is no linear layer with weights of its own, or one takes inputs
-                whose size is not fixed.
+                whose size is not known.
         """
         if not self.linear:
             raise ValueError(
@@ -160,12 +198,30 @@ class Program:
             )
         for number in self.linear:
             call = self.calls[number]
-            if None in call.shape:
+            # What the network's own input leaves open the data will tell.
+            if None in call.shape and None not in self._shape(self.input):
                 raise ValueError(
-                    f"The layer '{call.path}' takes inputs of shape {call.shape}, whose size is "
-                    "not fixed; make the model again with a keras.Input of a fixed shape, give it "
-                    f"the same weights, and solve for that. {_OTHERWISE}"
+                    f"The layer '{call.path}' takes inputs of shape {call.shape}, whose size "
+                    f"depends on the values of what the network is given. {_OTHERWISE}"
                 )
+
+    def linear_layers(
+        self, space: WeightSpace, num_positions: int, seed: int
+    ) -> dict[int, LinearLayer]:
+        """The layers that can be solved for, by the numbers of their calls; sizes must be known.
+
+        Args:
+            space: Weight space of the model.
+            num_positions: Most output positions of a convolution that are used of each example.
+            seed: Of the choice of positions.
+        """
+        variables = {id(v): i for i, v in enumerate(space.variables)}
+        rng = np.random.default_rng(seed)
+        return {
+            number: LinearLayer(call.op, variables, cast(Any, call.shape), num_positions, rng)
+            for number in self.linear
+            for call in [self.calls[number]]
+        }
 
     def check_stepwise(self) -> None:
         """Check that layers can be taken one after the other.
@@ -196,19 +252,44 @@ class Program:
     def beside(self, number: int) -> tuple[int, ...]:
         """Slots that the outputs of a linear call are added to before anything else reads them.
 
+        Layers that are at rest, such as dropout, may stand between.
+
         None where one of them is not there yet when the call is made, or is not of its shape.
         """
         call = self.calls[number]
         (output,) = call.outputs
-        readers = [reader for reader in self.calls if output in reader.inputs]
-        if call.op.activation is not keras.activations.linear or output == self.output:
+        if call.op.activation is not keras.activations.linear:
             return ()
-        if len(readers) != 1 or not _is_sum(readers[0].op):
+        while True:
+            readers = [reader for reader in self.calls if output in reader.inputs]
+            if len(readers) != 1 or output == self.output:
+                return ()
+            if not isinstance(readers[0].op, _AT_REST):
+                break
+            (output,) = readers[0].outputs
+        if not _is_sum(readers[0].op):
             return ()
         others = tuple(slot for slot in readers[0].inputs if slot != output)
         there = {self.input, *(slot for made in self.calls[:number] for slot in made.outputs)}
-        alike = all(self._shapes[slot] == self._shapes[output] for slot in others)
+        alike = all(self._shape(slot) == self._shape(output) for slot in others)
         return others if alike and there.issuperset(others) else ()
+
+    def measures(self, number: int) -> bool:
+        """Whether a call is one of a batch-norm layer whose statistics a walk can measure.
+
+        Frozen ones keep what they have; of those that are called more than once, one call has not
+        seen what the others are given.
+        """
+        op = self.calls[number].op
+        is_batch_norm = isinstance(op, keras.layers.BatchNormalization) and op.trainable
+        return is_batch_norm and number not in self.shared
+
+    def norms_apart(self) -> bool:
+        """Whether there is batch norm that a walk cannot measure: shared, or in other layers."""
+        return any(
+            isinstance(call.op, keras.Layer) and has_batch_norm(call.op) and not self.measures(n)
+            for n, call in enumerate(self.calls)
+        )
 
     def live(self, position: int) -> list[int]:
         """Slots that are there before a call and read by it or later ones, but for the input."""
@@ -221,7 +302,7 @@ class Program:
 
     def size(self, slots: Iterable[int]) -> int:
         """How many numbers one example has in some slots."""
-        return sum(_size(self._shapes[number]) for number in slots)
+        return sum(_size(self._shape(number)) for number in slots)
 
     def most_held(self) -> int:
         """Most numbers of one example that are held at once, on the way from one place to the next.
@@ -235,6 +316,14 @@ class Program:
         ]
         held = [set(self.live(place)) for place in places]
         return max((self.size(a | b) for a, b in itertools.pairwise([set(), *held])), default=0)
+
+
+def no_examples(path: str, shape: Sequence[int | None]) -> str:
+    """What an error says of an array whose first axis is not that of the examples."""
+    return (
+        f"The layer '{path}' gives an array of shape {tuple(shape)}, whose first axis is not that "
+        f"of the examples, which weights are not adjusted with. {_OTHERWISE}"
+    )
 
 
 def _is_sum(op: Any) -> bool:

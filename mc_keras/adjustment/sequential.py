@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mc_keras.adjustment.kept_blocks import ROWS_BYTES, KeptBlocks
-from mc_keras.adjustment.linear_layers import LinearLayer, warn_of_few_rows
+from mc_keras.adjustment.linear_layers import LinearLayer, check_memory, warn_of_few_rows
 from mc_keras.adjustment.networks import BYTES, Network, examples_of, same_weights
 from mc_keras.adjustment.program import Program
 from mc_keras.adjustment.solutions import Solutions
 from mc_keras.adjustment.solvers import Goal, Solver, put
-from mc_keras.batch_norm import estimate_batch_norm, has_batch_norm
+from mc_keras.batch_norm import BatchNormEstimator
 from mc_keras.paths import Path
 from mc_keras.progress import ProgressBar
 
@@ -55,8 +55,10 @@ def solve_along(
 ) -> SolvedPoints:
     """Solve the linear layers of a network at some positions between two ends.
 
-    Batch-norm layers measure their statistics as they are reached. Layers that are called more than
-    once stay on the base path, with the statistics that they have there.
+    Batch-norm layers measure their statistics as they are reached. Those that are not reached by
+    themselves, in other layers or called more than once, have the interpolated ones first, are
+    measured in the network that this gives, and have these when all is solved for once more.
+    Layers that are called more than once stay on the base path.
 
     Args:
         base: Path between the ends that gives the weights that are not solved for, and those to
@@ -78,61 +80,97 @@ def solve_along(
             finite.
     """
     space, solutions = base.space, solutions or Solutions()
-    program = Program(space.model)
+    program = Program(space.model, x.shape[1:])
     program.check_solvable()
     variables = {id(v): i for i, v in enumerate(space.variables)}
     x = examples_of(program, x, num_examples, seed)
+    layers = program.linear_layers(space, num_positions, seed)
+    if solver.fits:
+        check_memory({program.calls[n].path: layer for n, layer in layers.items()}, len(x))
+    measured = BatchNormEstimator(space.model, x) if program.norms_apart() else None
 
-    def network_at(t: float, limit: int) -> Network:
-        state = _state(program, base, t, x)
+    def end_at(t: float, limit: int) -> Network:
+        state = measured(base(t), base.state(t)) if measured else base.state(t)
         return Network(program, space, base(t), state, {program.input: x}, limit)
 
-    goals = _goals(
-        [network_at(t, BYTES // 2) for t in (0.0, 1.0)],
-        solver,
-        variables,
-        num_positions,
-        np.random.default_rng(seed),
-    )
-    count, past = len(program.steps), max(goals, default=-1) + 1
-    owners = _owners(program, variables)
-    bar = ProgressBar("solving", len(goals) * len(positions), verbose=verbose)
-    # The end, run as far as the networks on the way are the same: there it gives what is wanted.
-    front, reached = network_at(1.0, BYTES // 3), 0
+    goals = _goals([end_at(t, BYTES // 2) for t in (0.0, 1.0)], solver, layers)
+    owners, a, b = _owners(program, variables), base(0.0), base(1.0)
+    moving = {owners[i] for i in range(len(a)) if not np.array_equal(a[i], b[i])}
+    ranks, count = _ranks(moving, len(program.steps)), max(len(moving), 1)
+    rounds = 2 if measured else 1
+    bar = ProgressBar("solving", len(goals) * len(positions) * rounds, verbose=verbose)
+    walk = _Walk(end_at(1.0, BYTES // 3), goals, solver, solutions, bar)
     points = []
     for t in positions:
-        share = _shares(t, count, stagger)
-        point, state = _mixed(base, owners, share), _state(program, base, t, x)
-        while reached < past and _agrees(front, reached, point, state):
-            front.run(reached)
-            reached += 1
-        front.settle(reached)
-        network = front.at(point, state)
-        bar.add(sum(position < reached for position in goals))
-        for position in range(reached, past):
-            if position in goals:
-                network.settle(position)
-                goal, own = goals[position], share[program.step_of(position)]
-                call = program.calls[position]
-                solve = functools.partial(solver, call, network, goal, own)
-                put(goal.layer, network, solutions, solve)
-                bar.add(1)
-            network.run(position)
-        points.append([np.array(array) for array in network.point])
+        share = [_share(t, _window(rank, count, stagger)) for rank in ranks]
+        point, state = _mixed(base, owners, share), base.state(t)
+        found = walk.solve(point, state, share)
+        if measured:
+            found = walk.solve(point, measured(found, state), share)
+        points.append(found)
     if solver.fits:
         named = {program.calls[number].path: goal.layer for number, goal in goals.items()}
         warn_of_few_rows(named, len(x))
     solved = {number for goal in goals.values() for number in goal.layer.numbers}
-    windows = [_window(k, count, stagger) for k in owners]
+    windows = [_window(ranks[k], count, stagger) for k in owners]
     return SolvedPoints(points, sorted(solved), windows)
 
 
+class _Walk:
+    """Solves network after network, going from the start to the end.
+
+    Args:
+        end: The end, not run yet. It is run as far as the networks are the same; there it gives
+            what is wanted.
+        goals: What layers are to give.
+        solver: How they are solved for.
+        solutions: What an earlier run has solved.
+        bar: Is told of every goal.
+    """
+
+    def __init__(
+        self,
+        end: Network,
+        goals: dict[int, Goal],
+        solver: Solver,
+        solutions: Solutions,
+        bar: ProgressBar,
+    ):
+        self.end, self.goals, self.solver = end, goals, solver
+        self.solutions, self.bar = solutions, bar
+        self._reached, self._past = 0, max(goals, default=-1) + 1
+
+    def solve(
+        self, point: list[NDArray], state: Sequence[NDArray], share: Sequence[float]
+    ) -> list[NDArray]:
+        """A point in which all layers with goals are solved for.
+
+        Args:
+            point: The weights to begin with.
+            state: Their state, as far as it is not measured on the way.
+            share: For each step, see `Program`, how far it has gone over to the end.
+        """
+        program = self.end.program
+        while self._reached < self._past and _agrees(self.end, self._reached, point, state):
+            self.end.run(self._reached)
+            self._reached += 1
+        self.end.settle(self._reached)
+        self.bar.add(sum(position < self._reached for position in self.goals))
+        network = self.end.at(point, state)
+        for position in range(self._reached, self._past):
+            if position in self.goals:
+                network.settle(position)
+                call, goal = program.calls[position], self.goals[position]
+                own = share[program.step_of(position)]
+                solve = functools.partial(self.solver, call, network, goal, own)
+                put(goal.layer, network, self.solutions, solve)
+                self.bar.add(1)
+            network.run(position)
+        return [np.array(array) for array in network.point]
+
+
 def _goals(
-    ends: Sequence[Network],
-    solver: Solver,
-    variables: dict[int, int],
-    num_positions: int,
-    rng: np.random.Generator,
+    ends: Sequence[Network], solver: Solver, layers: dict[int, LinearLayer]
 ) -> dict[int, Goal]:
     """What layers are to give that are solved for, by the numbers of their calls."""
     program = ends[0].program
@@ -141,7 +179,7 @@ def _goals(
     for position, call in enumerate(program.calls):
         same = common.issuperset(call.inputs)
         if position in program.linear:
-            layer = LinearLayer(call.op, variables, call.shape, num_positions, rng)
+            layer = layers[position]
             is_output = position in program.heads and not solver.solves_outputs
             if not is_output and (solver.solves_first or not same):
                 beside = program.beside(position) if solver.fits else ()
@@ -153,7 +191,7 @@ def _goals(
                 goals[position] = Goal(layer, rows, beside)
             if call.outputs[0] == program.output:
                 break
-        elif same and same_weights(call, ends):
+        if same and same_weights(call, ends):
             common |= set(call.outputs)
         for network in ends:
             network.run(position)
@@ -171,10 +209,20 @@ def _window(k: int, count: int, stagger: float) -> tuple[float, float]:
     return stagger * k / whole, (stagger * k + 1) / whole
 
 
-def _shares(t: float, count: int, stagger: float) -> list[float]:
-    """How far each step is at `t`."""
-    windows = (_window(k, count, stagger) for k in range(count))
-    return [min(max((t - begin) / (end - begin), 0.0), 1.0) for begin, end in windows]
+def _share(t: float, window: tuple[float, float]) -> float:
+    """How far a step is at `t` that is made between two positions."""
+    begin, end = window
+    share = min(max((t - begin) / (end - begin), 0.0), 1.0)
+    # Not a rounding before or behind the beginning and the end.
+    return round(share) if abs(share - round(share)) < 1e-9 else share
+
+
+def _ranks(moving: set[int], num_steps: int) -> list[int]:
+    """For each step, how many come before it, of those in which weights move.
+
+    One in which they do not, being the same in both ends, goes with the one before it.
+    """
+    return [max(sum(k <= step for k in moving) - 1, 0) for step in range(num_steps)]
 
 
 def _owners(program: Program, variables: dict[int, int]) -> list[int]:
@@ -187,19 +235,11 @@ def _owners(program: Program, variables: dict[int, int]) -> list[int]:
     return owners
 
 
-def _state(program: Program, base: Path, t: float, x: NDArray) -> list[NDArray]:
-    """The state to begin with: that of the base, with the statistics of shared batch norm."""
-    state = base.state(t)
-    if any(has_batch_norm(program.calls[n].op) for n in program.shared):
-        state = estimate_batch_norm(base.space, base(t), x, state=state)
-    return state
-
-
 def _agrees(network: Network, position: int, point: Sequence[Any], state: Sequence[Any]) -> bool:
     """Whether a call has these weights, and these statistics or such as are measured anew."""
     space = network.space
     pairs = [(space.variables, network.point, point)]
-    if not network.measures(position):
+    if not network.program.measures(position):
         pairs.append((space.state_variables, network.state, state))
     own = {id(v) for v in network.program.calls[position].weights}
     return all(
@@ -211,6 +251,12 @@ def _agrees(network: Network, position: int, point: Sequence[Any], state: Sequen
 
 
 def _mixed(base: Path, owners: Sequence[int], shares: Sequence[float]) -> list[NDArray]:
-    """A point at which each layer is as far along a path as its share says."""
-    points = {share: base(share) for share in set(shares)}
-    return [points[shares[k]][i] for i, k in enumerate(owners)]
+    """A point at which each layer is as far along a path as its share says.
+
+    Weights that are the same in both ends are these, to the bit.
+    """
+    points = {share: base(share) for share in {*shares, 0.0, 1.0}}
+    return [
+        start if np.array_equal(start, end) else points[shares[k]][i]
+        for i, (k, start, end) in enumerate(zip(owners, points[0.0], points[1.0], strict=True))
+    ]

@@ -10,7 +10,12 @@ from numpy.typing import NDArray
 from mc_keras.adjustment.kept_blocks import ROWS_BYTES, KeptBlocks, Rows
 from mc_keras.adjustment.linear_layers import LinearLayer
 from mc_keras.adjustment.networks import Network
-from mc_keras.adjustment.normal_equations import NormalEquations, check_finite_rows
+from mc_keras.adjustment.normal_equations import (
+    NormalEquations,
+    RowEquations,
+    are_few,
+    check_finite_rows,
+)
 from mc_keras.adjustment.program import ProgramCall
 from mc_keras.adjustment.solutions import Solutions
 
@@ -83,16 +88,20 @@ class LeastSquares(Solver):
         self, call: ProgramCall, network: Network, goal: Goal, t: float
     ) -> NDArray[np.float64]:
         """See the base class."""
-        equations = equations_of(own_matrix(goal.layer, network), self.ridge, call)
+        num_rows = goal.layer.num_rows(network.num_examples)
+        equations = equations_of(own_matrix(goal.layer, network), self.ridge, call, num_rows)
         rows = network.features(goal.layer, call, goal.beside)
         for (features, others), start, end in zip(rows, *goal.ends, strict=True):
             equations.add(features, (1 - t) * start + t * end - others)
         return equations.solve()
 
 
-def equations_of(prior: NDArray, ridge: float, call: ProgramCall) -> NormalEquations:
-    """Equations for the weights of a layer, without rows yet."""
-    return NormalEquations(prior, ridge, _name(call))
+def equations_of(
+    prior: NDArray, ridge: float, call: ProgramCall, num_rows: int
+) -> NormalEquations | RowEquations:
+    """Equations for the weights of a layer, without rows yet, of which so many will come."""
+    kind = RowEquations if are_few(num_rows, len(prior)) else NormalEquations
+    return kind(prior, ridge, _name(call))
 
 
 def own_matrix(layer: LinearLayer, network: Network) -> NDArray[np.float64]:

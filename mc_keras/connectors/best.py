@@ -4,6 +4,7 @@ import warnings
 from typing import Any, Literal
 
 import keras
+import numpy as np
 
 from mc_keras.adjustment import is_adjustable, is_stepwise, num_linear
 from mc_keras.connectors.base import Connector, Job
@@ -31,12 +32,12 @@ class Best(Connector):
     The units of the end are reordered to be near those of the start, by weights, activations or
     both; between the two all layers are solved for by least squares, all at once or one after the
     other, in networks of three to five linear layers also by `WeightAdjustment`; then the units go
-    back to their own order through freed slots. Which of these is chosen by the loss of paths made
-    from some examples on some others, and the other way round; labels are used for nothing else.
-    In networks of more than five linear layers each takes a fifth of the way, at the same time as
-    some of its neighbours, and the choice is made one way round, by paths of fewer knots. What was
-    chosen stands in the provenance of the path: how units were matched (`"match"`), and whether
-    the layers go `"together"`, `"staggered"` or `"adjusted"` (`"layers"`).
+    back to their own order, through freed slots where there can be any. Which of these is chosen by
+    the loss of paths made from some examples on some others, and the other way round; labels are
+    used for nothing else. In networks of more than five linear layers each takes a fifth of the
+    way, at the same time as some of its neighbours, and the choice is made one way round, by paths
+    of fewer knots. What was chosen stands in the provenance of the path: how units were matched
+    (`"match"`), and whether the layers go `"together"`, `"staggered"` or `"adjusted"` (`"layers"`).
 
     Args:
         num_choosing: Number of examples, drawn at random, that paths to choose from are made from,
@@ -84,8 +85,9 @@ class Best(Connector):
     ) -> Path:
         """See `Connector`."""
         drawn = subset(data, 2 * self.num_choosing, job.seed)
-        # By turns, so that data sorted by class give both halves all classes.
-        halves = [tuple(array[k::2] for array in drawn) for k in (0, 1)]
+        # At random, so that data in any order give both halves all classes.
+        mixed = np.random.default_rng(job.seed).permutation(len(drawn[0]))
+        halves = [tuple(array[mixed[k::2]] for array in drawn) for k in (0, 1)]
         if len(drawn[0]) == 1:
             halves = [drawn, drawn]
         measures = [PathLoss(space, half) for half in reversed(halves)]

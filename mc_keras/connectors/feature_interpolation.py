@@ -22,7 +22,8 @@ class FeatureInterpolation(SolvedAtKnots):
         base: `Linear()` or `Arc()`: weights of layers that are not solved for, such as the first,
             and those that solutions are pulled to.
         stagger: How far the layers go one after the other: 0, all at once; 1, each when the one
-            before it is done. Of `n` layers each takes `1 / (1 + stagger * (n - 1))` of the way.
+            before it is done. Of `n` layers whose weights differ each takes
+            `1 / (1 + stagger * (n - 1))` of the way; all that lead to the outputs count as one.
             More is better for narrow networks and for deep ones, and takes more knots. With a
             straight base only.
         num_knots: Number of positions at which the weights are solved for, both ends included.

@@ -69,8 +69,8 @@ class Path(abc.ABC):
     def state(self, t: float) -> list[np.ndarray]:
         """Weights that are not trained, such as batch-norm statistics, interpolated at `t`.
 
-        Exact at the ends and at the knots; between them a straight line, which for batch-norm
-        statistics is a guess only: re-estimate them where it matters (`batch_norm_data`).
+        Exact at the ends; between them straight lines, which for batch-norm statistics are a guess
+        only: re-estimate them where it matters (`batch_norm_data`).
 
         Raises:
             TypeError: If `t` is not a number.

@@ -62,6 +62,11 @@ def interpret(
         name = f"{path}{op.name}"
         if is_entered(op, kwargs):
             given = bind(op, args, kwargs)
+            # As Keras casts what a model is given.
+            sources = bind(op, node.arguments.args, node.arguments.kwargs)
+            for k, (source, tensor) in enumerate(zip(sources, op.inputs, strict=True)):
+                if source.dtype != tensor.dtype:
+                    given[k] = evaluate(_cast(source, tensor), (given[k],), {}, [tensor], name)[0]
             results: Sequence[Any] = interpret(op, given, evaluate, f"{name}/")
         else:
             results = evaluate(op, args, kwargs, node.outputs, name)
@@ -105,6 +110,13 @@ def made_by(tensor: keras.KerasTensor) -> tuple[keras.Operation, list[keras.Kera
     """What a symbolic tensor is an output of, the tensors that were given, and which output."""
     operation, node_index, output = tensor._keras_history
     return operation, operation._inbound_nodes[node_index].input_tensors, output
+
+
+def _cast(source: keras.KerasTensor, target: keras.KerasTensor) -> keras.Operation:
+    """The operation that casts to a dtype."""
+    # Of an input of its own, or `source` would remember it.
+    alike = keras.Input(batch_shape=source.shape, dtype=source.dtype)
+    return made_by(keras.ops.cast(alike, target.dtype))[0]
 
 
 def bind(model: keras.Model, args: tuple, kwargs: dict) -> list[Any]:

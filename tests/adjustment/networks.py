@@ -71,6 +71,28 @@ def shared():
     return keras.Model(inputs, L.Dense(3, name="head")(L.GlobalAveragePooling2D()(x)))
 
 
+def branches():
+    """Two branches that only the head reads."""
+    inputs = keras.Input((4,))
+    ends = [L.Dense(24, activation)(inputs) for activation in ("relu", "tanh")]
+    return keras.Model(inputs, L.Dense(3)(L.Concatenate()(ends)))
+
+
+def backbone(size=(8, 8)):
+    """A nested network, of images of any size if none is given."""
+    inner = keras.Sequential(
+        [
+            keras.Input((*size, 3)),
+            L.Conv2D(4, 3, activation="relu"),
+            L.BatchNormalization(),
+            L.Conv2D(4, 3),
+            L.GlobalAveragePooling2D(),
+        ]
+    )
+    inputs = keras.Input((8, 8, 3))
+    return keras.Model(inputs, L.Dense(3)(inner(inputs)))
+
+
 NETWORKS = {
     "dense": dense,
     "convolutions": convolutions,

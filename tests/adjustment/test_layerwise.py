@@ -22,7 +22,7 @@ from mc_keras.connectors import (
 from mc_keras.flows import RealNVP
 from mc_keras.units import match_units
 from mc_keras.weight_space import WeightSpace
-from tests.adjustment.networks import NETWORKS, dense, heads, pair
+from tests.adjustment.networks import NETWORKS, branches, dense, heads, pair
 from tests.contracts.flows import stirred
 from tests.contracts.models import MODELS
 
@@ -281,3 +281,29 @@ def test_the_way_to_itself_is_short_though_batch_norm_has_other_statistics_than_
     for t in (0.1, 0.3, 0.5, 0.9):
         for found, start in zip(path(t), path(0.0), strict=True):
             np.testing.assert_allclose(found, start, atol=1e-5)
+
+
+@pytest.mark.parametrize("base", [Linear(), Arc()], ids=lambda base: base.name)
+def test_butterflies_of_branches_keep_the_outputs_after_each_leg(base):
+    a, b, x = pair(branches)
+    path = mc.connect(a, b, Butterfly(base), data_for(x))
+    assert len(path.segments) == 2
+    start = a.predict(x, verbose=0)
+    off = np.sqrt(np.mean((path.space(path(0.5), x) - start) ** 2))
+    assert off < 0.2 * np.std(start)
+
+
+@pytest.mark.parametrize("connector", [WeightAdjustment(), Butterfly()], ids=["wa", "bfly"])
+def test_layers_that_are_the_same_in_both_ends_take_no_leg(connector):
+    a, b, x = pair(lambda: dense((6, 5, 7, 4)))
+    b.set_weights([*a.get_weights()[:4], *b.get_weights()[4:]])
+    path = mc.connect(a, b, connector, data_for(x))
+    assert len(path.segments) == 2
+    for t in np.linspace(0, 1, 9):
+        for v, w in zip(path(t)[:4], a.get_weights()[:4], strict=True):
+            np.testing.assert_array_equal(v, w)
+    assert len({path(t)[4].tobytes() for t in (0, 0.125, 0.25, 0.375, 0.5)}) == 5
+    same = mc.connect(a, a, connector, data_for(x))
+    for t in np.linspace(0, 1, 9):
+        for v, w in zip(same(t), a.get_weights(), strict=True):
+            np.testing.assert_array_equal(v, w)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mc_keras.adjustment import NormalEquations
+from mc_keras.adjustment.normal_equations import RowEquations, are_few, gram_size
 
 
 def problem(rows, features, targets, seed=0):
@@ -133,3 +134,30 @@ def test_what_is_not_finite_is_refused():
     h[3, 1] = np.inf
     with pytest.raises(ValueError, match="features of least squares are not finite"):
         solution(h, y)
+
+
+@pytest.mark.parametrize("ridge", [0.0, 1e-6, 1e-4, 1.0])
+@pytest.mark.parametrize("rows", [5, 30, 90])
+def test_solving_for_rows_is_the_same(ridge, rows):
+    h, y = problem(rows, 60, 3)
+    h[:, :7] = 0  # dead units
+    prior = np.random.default_rng(1).normal(size=(60, 3)) if ridge else np.zeros((60, 3))
+    equations = RowEquations(prior, ridge)
+    for begin in range(0, rows, 20):
+        equations.add(h[begin : begin + 20], y[begin : begin + 20])
+    np.testing.assert_allclose(equations.solve(), solution(h, y, prior, ridge), atol=1e-6)
+    np.testing.assert_allclose(equations.solve()[:7], prior[:7], atol=1e-12)
+
+
+def test_of_few_rows_memory_is_for_rows():
+    assert are_few(500, 1000)
+    assert not are_few(501, 1000)
+    assert not are_few(1, 999)
+    assert gram_size(500, 1000) == 8 * 500**2
+    assert gram_size(501, 1000) == 8 * 1000**2
+    tracemalloc.start()
+    equations = RowEquations(np.zeros((30_000, 2)), 1e-4)
+    equations.add(np.ones((50, 30_000), "float32"), np.ones((50, 2)))
+    equations.solve()
+    assert tracemalloc.get_traced_memory()[1] < 40e6
+    tracemalloc.stop()

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import layers as L
 
+import mc_keras as mc
 from mc_keras.adjustment.networks import BYTES, Network
 from mc_keras.adjustment.program import Program
 from mc_keras.batch_norm import estimate_batch_norm
@@ -92,7 +93,7 @@ def test_what_stands_beside_a_sum():
     second = L.Dense(5, name="second")(bent)
     stream = L.Add()([first, second, bent])
     third = L.Dense(5, name="third")(stream)
-    stream = stream + third
+    stream = stream + L.Dropout(0.2)(third)
     spread = L.Dense(1, name="spread")(stream)
     twice = L.Dense(5, name="twice")(stream)
     read = L.Dense(5, name="read")(stream)
@@ -122,3 +123,49 @@ def test_what_cannot_be_followed_is_named():
 
     with pytest.raises(TypeError, match="received a Own"):
         Program(Own())
+
+
+def test_bytes_given_to_a_nested_model_are_cast_as_it_casts_them():
+    def build():
+        inner_inputs = keras.Input((4,))
+        inner = keras.Model(inner_inputs, L.Dense(5, "relu")((inner_inputs + inner_inputs) / 128))
+        inputs = keras.Input((4,), dtype="uint8")
+        return keras.Model(inputs, L.Dense(3)(inner(inputs)))
+
+    model, _, _ = pair(build)
+    x = np.random.default_rng(0).integers(256, size=(60, 4)).astype("uint8")
+    space, program = WeightSpace(model), Program(model)
+    network = Network(program, space, space.read(), space.read_state(), {program.input: x})
+    for position in range(len(program.calls)):
+        network.run(position)
+    expected = model.predict(x, verbose=0)
+    np.testing.assert_allclose(network.value(program.output), expected, atol=1e-5)
+
+
+def test_sizes_left_open_are_those_of_what_is_given():
+    layers = [keras.Input((None,)), L.Embedding(20, 16), L.GlobalAveragePooling1D(), L.Dense(3)]
+    program = Program(keras.Sequential(layers), (300,))
+    assert program.size(program.calls[0].outputs) == 300 * 16
+
+
+@keras.saving.register_keras_serializable("tests")
+class Table(L.Layer):
+    """Gives weights, whatever it is given."""
+
+    def build(self, shape):
+        self.table = self.add_weight(shape=shape[1:], name="table")
+
+    def call(self, x):
+        return self.table + 0.0
+
+
+def test_arrays_without_examples_are_refused():
+    inputs = keras.Input((4, 6))
+    with_table = keras.Model(inputs, L.Dense(3)(L.Add()([L.Dense(6)(inputs), Table()(inputs)])))
+    with pytest.raises(ValueError, match=r"'table' gives an array of shape \(4, 6\)"):
+        Program(with_table)
+    rows = keras.ops.reshape(inputs, (-1, 6))
+    folded = keras.ops.reshape(L.Dense(5, "relu")(rows), (-1, 20))
+    a, b, x = pair(lambda: keras.models.clone_model(keras.Model(inputs, L.Dense(3)(folded))))
+    with pytest.raises(ValueError, match=r"gives an array of shape \(320, 6\)"):
+        mc.connect(a, b, mc.connectors.FeatureInterpolation(), (x, np.zeros(80, "int32")))

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
+from keras import layers as L
 
 import mc_keras as mc
 from mc_keras.adjustment import LeastSquares
@@ -13,7 +14,7 @@ from mc_keras.adjustment.networks import Network
 from mc_keras.adjustment.program import Program
 from mc_keras.connectors import Arc, FeatureInterpolation, Linear, Repair, WeightAdjustment
 from mc_keras.weight_space import WeightSpace
-from tests.adjustment.networks import NETWORKS, dense, heads, pair, shared
+from tests.adjustment.networks import NETWORKS, backbone, dense, heads, pair, shared
 from tests.units.networks import random_inputs, randomize
 from tests.units.random_graphs import models
 
@@ -300,12 +301,11 @@ def test_bad_input_is_named():
         FeatureInterpolation(Arc(), stagger=0.5)
     with pytest.raises(ValueError, match="method needs data"):
         mc.connect(a, b, "best")
-    layers = [keras.Input((None, None, 2)), keras.layers.Conv2D(4, 3, name="scan")]
-    layers += [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3)]
-    unsized = keras.Sequential(layers)
+    anything = keras.layers.Lambda(lambda x: x, output_shape=(None, 4))
+    unsized = keras.Sequential([keras.Input((5, 4)), anything, keras.layers.Dense(3, name="scan")])
     assert not FeatureInterpolation().applies_to(unsized)
-    with pytest.raises(ValueError, match="'scan' takes inputs of shape .* not fixed"):
-        mc.connect(unsized, unsized, FeatureInterpolation(), data_for(np.zeros((9, 5, 5, 2))))
+    with pytest.raises(ValueError, match="'scan' takes inputs of shape .* depends on the values"):
+        mc.connect(unsized, unsized, FeatureInterpolation(), data_for(np.zeros((9, 5, 4))))
     b.set_weights([w * 1e30 for w in b.get_weights()])
     for connector in (FeatureInterpolation(), Repair()):
         with pytest.raises(ValueError, match="features of the layer .* are not finite"):
@@ -335,3 +335,70 @@ def test_random_models(model):
             continue
         path = mc.connect(one, other, connector, data)
         assert all(np.isfinite(array).all() for array in path(0.4))
+
+
+@pytest.mark.parametrize(
+    "connector",
+    [FeatureInterpolation(num_knots=4), WeightAdjustment(num_breakpoints=3), mc.connectors.Best()],
+    ids=["features", "wa", "best"],
+)
+def test_sizes_that_a_model_leaves_open(connector):
+    """They are those of what it is given: nested, and in the network itself."""
+    a, b, x = pair(backbone)
+    expected = mc.connect(a, b, connector, data_for(x))
+
+    def alone(size):
+        return keras.Sequential([keras.Input((*size, 3)), *backbone().layers[1].layers, L.Dense(3)])
+
+    for build in (lambda: backbone((None, None)), lambda: alone((None, None))):
+        models = build(), build()
+        for model, fixed in zip(models, (a, b), strict=True):
+            model.set_weights(fixed.get_weights())
+        assert connector.applies_to(models[0])
+        path = mc.connect(*models, connector, data_for(x))
+        for t in (0.2, 0.5, 0.8):
+            for v, w in zip(path(t), expected(t), strict=True):
+                np.testing.assert_allclose(v, w, atol=1e-5)
+
+
+def normed(norm):
+    """One place for each example, so that batch norm over places and examples is the same."""
+    layers = [L.Dense(12, "relu"), L.Dense(12), norm(), L.ReLU(), L.Dense(12, "relu")]
+    return keras.Sequential([keras.Input((1, 4)), *layers, L.Flatten(), L.Dense(3)])
+
+
+def test_batch_norm_in_other_layers_is_that_of_the_network_on_the_way():
+    connector = FeatureInterpolation(num_knots=5)
+    kinds = (L.BatchNormalization, lambda: L.TimeDistributed(L.BatchNormalization()))
+    pairs = [pair(lambda kind=kind: normed(kind), examples=300) for kind in kinds]
+    for inside, plain in zip(pairs[1][:2], pairs[0][:2], strict=True):
+        inside.set_weights(plain.get_weights())
+    plain, inside = (mc.connect(a, b, connector, data_for(x)) for a, b, x in pairs)
+    for t in (0.25, 0.5, 0.75):
+        first, second = (outputs(path.space, path(t), pairs[0][2]) for path in (plain, inside))
+        np.testing.assert_allclose(first, second, atol=0.02 * np.std(first))
+
+
+def test_layers_that_are_the_same_in_both_ends_take_none_of_the_way():
+    a, b, x = pair(lambda: dense((6, 5, 7, 4)))
+    b.set_weights([*a.get_weights()[:6], *b.get_weights()[6:]])
+    connector = FeatureInterpolation(stagger=1.0, num_knots=9)
+    path = mc.connect(a, b, connector, data_for(x))
+    # Two layers differ: each takes half.
+    np.testing.assert_array_equal(path(0.5)[6], b.get_weights()[6])
+    assert not np.allclose(path(0.25)[6], a.get_weights()[6])
+    assert not np.allclose(path(0.25)[6], b.get_weights()[6])
+    for v, w in zip(path(0.3)[:6], a.get_weights()[:6], strict=True):
+        np.testing.assert_allclose(v, w, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "connector", [FeatureInterpolation(), WeightAdjustment()], ids=["features", "wa"]
+)
+def test_what_memory_could_not_hold_is_told_beforehand(connector, monkeypatch):
+    a, b, x = pair(lambda: dense((1500,)), examples=800)
+    monkeypatch.setattr("mc_keras.adjustment.linear_layers.MOST_BYTES", 10**7)
+    with pytest.raises(ValueError, match="1,501 features.* num_examples=750 or fewer"):
+        mc.connect(a, b, connector, data_for(x))
+    with pytest.warns(UserWarning, match="fewer than its 1,501 features"):
+        mc.connect(a, b, connector.replace(num_examples=750), data_for(x))

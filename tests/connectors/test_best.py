@@ -41,3 +41,18 @@ def test_what_loses_least_is_taken(widths, losses, layers, num_knots, num_measur
     expected = mc.units.match_units(a, b, by="activations", x=x, seed=0)
     kernel = b.layers[0].get_weights()[0][:, expected.permutations[0]]
     np.testing.assert_array_equal(first(1.0)[0], kernel)
+
+
+def test_both_halves_have_all_classes_in_whatever_order_they_come(monkeypatch):
+    a, b, x = pair(lambda: dense(FEW), examples=120)
+    seen, init = [], PathLoss.__init__
+
+    def told(self, space, data):
+        seen.append(set(data[1].tolist()))
+        init(self, space, data)
+
+    monkeypatch.setattr(PathLoss, "__init__", told)
+    for labels in (np.arange(120) % 2, np.arange(120) // 60):
+        seen.clear()
+        mc.connect(a, b, mc.connectors.Best(), (x, labels))
+        assert seen[:2] == [{0, 1}, {0, 1}]
