@@ -85,9 +85,11 @@ class Best(Connector):
     ) -> Path:
         """See `Connector`."""
         drawn = subset(data, 2 * self.num_choosing, job.seed)
-        # At random, so that data in any order give both halves all classes.
-        mixed = np.random.default_rng(job.seed).permutation(len(drawn[0]))
-        halves = [tuple(array[mixed[k::2]] for array in drawn) for k in (0, 1)]
+        order = np.arange(len(drawn[0]))
+        if len(order) == len(data[0]):
+            # Not drawn at random: classes that alternate would be in one half each.
+            order = np.random.default_rng(job.seed).permutation(order)
+        halves = [tuple(array[order[k::2]] for array in drawn) for k in (0, 1)]
         if len(drawn[0]) == 1:
             halves = [drawn, drawn]
         measures = [PathLoss(space, half) for half in reversed(halves)]
@@ -112,13 +114,13 @@ class Best(Connector):
         candidates = [together.replace(match=match) for match in MATCHES]
         losses = [kept_loss(candidate) for candidate in candidates]
         chosen, lowest = min(zip(MATCHES, losses, strict=True), key=lambda pair: pair[1])
-        order: _Order = "together"
+        layers: _Order = "together"
         for other in self._other_orders(space.model, num_layers):
             candidate = self._candidate(other, num_layers, choosing=True).replace(match=chosen)
             if (candidate_loss := kept_loss(candidate)) < lowest:
-                order, lowest = other, candidate_loss
-        job.chosen.update(match=chosen, layers=order)
-        best = self._candidate(order, num_layers, choosing=False).replace(match=chosen)
+                layers, lowest = other, candidate_loss
+        job.chosen.update(match=chosen, layers=layers)
+        best = self._candidate(layers, num_layers, choosing=False).replace(match=chosen)
         return best.connect(space, start, end, data, job)
 
     def _lined_up(self) -> OptimalTransport:
