@@ -84,16 +84,20 @@ def solve_along(
     program.check_solvable()
     variables = {id(v): i for i, v in enumerate(space.variables)}
     x = examples_of(program, x, num_examples, seed)
-    layers = program.linear_layers(space, num_positions, seed)
-    if solver.fits:
-        check_memory({program.calls[n].path: layer for n, layer in layers.items()}, len(x))
     measured = BatchNormEstimator(space.model, x) if program.norms_apart() else None
 
     def end_at(t: float, limit: int) -> Network:
         state = measured(base(t), base.state(t)) if measured else base.state(t)
         return Network(program, space, base(t), state, {program.input: x}, limit)
 
-    goals = _goals([end_at(t, BYTES // 2) for t in (0.0, 1.0)], solver, layers)
+    ends = [end_at(t, BYTES // 2) for t in (0.0, 1.0)]
+    all_layers = program.linear_layers(space, num_positions, seed)
+    layers = {number: all_layers[number] for number in _wanted(ends, solver)}
+    named = {program.calls[number].path: layer for number, layer in layers.items()}
+    if solver.fits:
+        check_memory(named, len(x))
+    goals = _goals(ends, solver, layers)
+    del ends
     owners, a, b = _owners(program, variables), base(0.0), base(1.0)
     moving = {owners[i] for i in range(len(a)) if not np.array_equal(a[i], b[i])}
     ranks, count = _ranks(moving, len(program.steps)), max(len(moving), 1)
@@ -109,7 +113,6 @@ def solve_along(
             found = walk.solve(point, measured(found, state), share)
         points.append(found)
     if solver.fits:
-        named = {program.calls[number].path: goal.layer for number, goal in goals.items()}
         warn_of_few_rows(named, len(x))
     solved = {number for goal in goals.values() for number in goal.layer.numbers}
     windows = [_window(ranks[k], count, stagger) for k in owners]
@@ -169,30 +172,36 @@ class _Walk:
         return [np.array(array) for array in network.point]
 
 
-def _goals(
-    ends: Sequence[Network], solver: Solver, layers: dict[int, LinearLayer]
-) -> dict[int, Goal]:
-    """What layers are to give that are solved for, by the numbers of their calls."""
+def _wanted(ends: Sequence[Network], solver: Solver) -> list[int]:
+    """Numbers of the calls of layers that are solved for; the ends are not run for it."""
     program = ends[0].program
     # Slots that are the same in both.
-    common, goals, left = {program.input}, dict[int, Goal](), ROWS_BYTES
+    common, found = {program.input}, []
     for position, call in enumerate(program.calls):
         same = common.issuperset(call.inputs)
         if position in program.linear:
-            layer = layers[position]
             is_output = position in program.heads and not solver.solves_outputs
             if not is_output and (solver.solves_first or not same):
-                beside = program.beside(position) if solver.fits else ()
-                rows = []
-                for network in ends:
-                    network.settle(position)
-                    rows.append(KeptBlocks(network.rows(layer, call, beside), left))
-                    left = max(left - rows[-1].nbytes, 0)
-                goals[position] = Goal(layer, rows, beside)
-            if call.outputs[0] == program.output:
-                break
+                found.append(position)
         if same and same_weights(call, ends):
             common |= set(call.outputs)
+    return found
+
+
+def _goals(
+    ends: Sequence[Network], solver: Solver, layers: dict[int, LinearLayer]
+) -> dict[int, Goal]:
+    """What layers are to give, by the numbers of their calls."""
+    program, goals, left = ends[0].program, dict[int, Goal](), ROWS_BYTES
+    for position in range(max(layers, default=-1) + 1):
+        if position in layers:
+            beside = program.beside(position) if solver.fits else ()
+            call, rows = program.calls[position], []
+            for network in ends:
+                network.settle(position)
+                rows.append(KeptBlocks(network.rows(layers[position], call, beside), left))
+                left = max(left - rows[-1].nbytes, 0)
+            goals[position] = Goal(layers[position], rows, beside)
         for network in ends:
             network.run(position)
     return goals

@@ -402,3 +402,7 @@ def test_what_memory_could_not_hold_is_told_beforehand(connector, monkeypatch):
         mc.connect(a, b, connector, data_for(x))
     with pytest.warns(UserWarning, match="fewer than its 1,501 features"):
         mc.connect(a, b, connector.replace(num_examples=750), data_for(x))
+    # The first layer is not solved for, however much it reads.
+    monkeypatch.setattr("mc_keras.adjustment.linear_layers.MOST_BYTES", 8 * 10**2)
+    a, b, x = pair(lambda: keras.Sequential([keras.Input((40,)), L.Dense(6), L.Dense(3)]))
+    mc.connect(a, b, connector, data_for(x))
