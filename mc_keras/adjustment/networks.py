@@ -24,6 +24,8 @@ BYTES = 4 * 2**30
 
 # Arrays, or tensors where TensorFlow has made them.
 Values = dict[int, Any]
+# A point and its state.
+Weights = tuple[Sequence[Any], Sequence[Any]]
 
 
 class Network:
@@ -324,17 +326,23 @@ def examples_of(program: Program, x: NDArray, num_examples: int | None, seed: in
     return subset([x], count, seed)[0]
 
 
-def same_weights(call: ProgramCall, networks: Sequence[Network]) -> bool:
-    """Whether a call has the very same weights, and state, in all networks."""
-    first, *others = networks
+def same_weights(
+    call: ProgramCall, space: WeightSpace, first: Weights, second: Weights, *, states: bool = True
+) -> bool:
+    """Whether a call has the very same weights at two points.
+
+    Args:
+        call: The call.
+        space: Weight space of the architecture.
+        first: A point and its state.
+        second: Another.
+        states: Whether its state must be the same too.
+    """
     own = {id(v) for v in call.weights}
+    kinds = (space.variables, space.state_variables)[: 2 if states else 1]
     return all(
-        np.array_equal(np.asarray(theirs[i]), np.asarray(mine[i]))
-        for other in others
-        for variables, mine, theirs in (
-            (first.space.variables, first.point, other.point),
-            (first.space.state_variables, first.state, other.state),
-        )
+        np.array_equal(np.asarray(mine[i]), np.asarray(theirs[i]))
+        for variables, mine, theirs in zip(kinds, first, second, strict=False)
         for i, v in enumerate(variables)
         if id(v) in own
     )

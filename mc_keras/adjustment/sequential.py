@@ -177,13 +177,14 @@ def _wanted(ends: Sequence[Network], solver: Solver) -> list[int]:
     program = ends[0].program
     # Slots that are the same in both.
     common, found = {program.input}, []
+    both = [(network.point, network.state) for network in ends]
     for position, call in enumerate(program.calls):
         same = common.issuperset(call.inputs)
         if position in program.linear:
             is_output = position in program.heads and not solver.solves_outputs
             if not is_output and (solver.solves_first or not same):
                 found.append(position)
-        if same and same_weights(call, ends):
+        if same and same_weights(call, ends[0].space, *both):
             common |= set(call.outputs)
     return found
 
@@ -246,17 +247,9 @@ def _owners(program: Program, variables: dict[int, int]) -> list[int]:
 
 def _agrees(network: Network, position: int, point: Sequence[Any], state: Sequence[Any]) -> bool:
     """Whether a call has these weights, and these statistics or such as are measured anew."""
-    space = network.space
-    pairs = [(space.variables, network.point, point)]
-    if not network.program.measures(position):
-        pairs.append((space.state_variables, network.state, state))
-    own = {id(v) for v in network.program.calls[position].weights}
-    return all(
-        np.array_equal(np.asarray(mine[i]), np.asarray(theirs[i]))
-        for variables, mine, theirs in pairs
-        for i, v in enumerate(variables)
-        if id(v) in own
-    )
+    program, space = network.program, network.space
+    mine, states = (network.point, network.state), not program.measures(position)
+    return same_weights(program.calls[position], space, mine, (point, state), states=states)
 
 
 def _mixed(base: Path, owners: Sequence[int], shares: Sequence[float]) -> list[NDArray]:
