@@ -1,7 +1,8 @@
 """Weights solved from features: least squares and rescaling, layer by layer, in any Keras graph."""
 
-from mc_keras.adjustment.layerwise import Stepwise, layerwise_path
+from mc_keras.adjustment.layerwise import layerwise_path
 from mc_keras.adjustment.normal_equations import NormalEquations
+from mc_keras.adjustment.plan import Stepwise
 from mc_keras.adjustment.program import is_adjustable, is_stepwise
 from mc_keras.adjustment.sequential import num_linear, solve_along
 from mc_keras.adjustment.solutions import Solutions

@@ -1,60 +1,24 @@
 """Layer after layer: the weights of the start give way to those of the end from the input on."""
 
-import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mc_keras.adjustment.kept_blocks import ROWS_BYTES, KeptBlocks, Rows
-from mc_keras.adjustment.legs import Ends, leg, reading_means, unit_means
 from mc_keras.adjustment.linear_layers import LinearLayer, check_memory, warn_of_few_rows
 from mc_keras.adjustment.networks import BYTES, Network, examples_of, mixture
+from mc_keras.adjustment.plan import Leg, Stepwise, plan_legs
 from mc_keras.adjustment.program import Program
+from mc_keras.adjustment.segments import Ends, reading_means, segment_between, unit_means
 from mc_keras.adjustment.solutions import Solutions
 from mc_keras.adjustment.solvers import equations_of, put
 from mc_keras.adjustment.steps import Step, steps_of
 from mc_keras.paths import AffinePath, Path, PiecewisePath
 from mc_keras.progress import ProgressBar
 from mc_keras.weight_space import WeightSpace
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Stepwise:
-    """How a path goes layer by layer.
-
-    Attributes:
-        refit: Whether the next layers are solved for all along a leg, or only at its end and taken
-            there together with the layer, unit by unit.
-        arc: The middle of the arcs that units move along: the mean of the `"units"`, or `"none"`
-            for zero; straight lines if not given.
-        along: Path that layers follow while others are solved for, instead of a line or an arc: at
-            the breakpoints, and straight between them.
-        target: What the heads are fitted to: their outputs in the `"start"`, in the `"end"`, or the
-            `"blend"` of both along the last leg.
-        num_breakpoints: Number of points of a leg at which the weights are solved for, both ends
-            included.
-        ridge: See `NormalEquations`.
-        pseudo_inverse: Solve without a prior, by the pseudo-inverse; each leg then begins with a
-            segment that leads to the first solution.
-        num_examples: How many examples, drawn at random, are used; if not given, as many as can be
-            held in memory. Of more, the activations go to temporary files.
-        num_positions: Most output positions of a convolution that are used of each example.
-        seed: Of the choice of examples and positions.
-    """
-
-    refit: bool = True
-    arc: Literal["units", "none"] | None = None
-    along: Path | None = None
-    target: str = "blend"
-    num_breakpoints: int = 9
-    ridge: float = 1e-4
-    pseudo_inverse: bool = False
-    num_examples: int | None = None
-    num_positions: int = 16
-    seed: int = 0
 
 
 def layerwise_path(
@@ -94,10 +58,10 @@ def layerwise_path(
     """
     walk = _Walk(space, ends, states, x, how, solutions or Solutions())
     bar = ProgressBar("adjusting", walk.num_units, verbose=verbose)
-    legs = [leg for step in range(len(walk.steps)) for leg in walk.legs(step, bar)]
-    if len(legs) <= 1:
-        return legs[0] if legs else leg(space, ends, states)
-    return PiecewisePath(legs, np.linspace(0, 1, len(legs) + 1).tolist())
+    segments = [segment for leg in walk.legs for segment in walk.segments(leg, bar)]
+    if len(segments) <= 1:
+        return segments[0] if segments else segment_between(space, ends, states)
+    return PiecewisePath(segments, np.linspace(0, 1, len(segments) + 1).tolist())
 
 
 class _Walk:
@@ -119,22 +83,16 @@ class _Walk:
         self.point, self.end = list(ends[0]), list(ends[1])
         self.state, self.end_state = list(states[0]), list(states[1])
         self.layers = self.program.linear_layers(space, how.num_positions, how.seed)
-        self.moving = self._moving()
-        solved = {n for k in self.moving for n in self.steps[k].consumers}
+        moving = self._moving()
+        solved = {n for k in moving for n in self.steps[k].consumers}
         named = {self.program.calls[n].path: self.layers[n] for n in solved}
         check_memory(named, len(self.x))
         warn_of_few_rows(named, len(self.x))
-        # The last leg in which heads are read: there all heads go over to the end.
-        heads = set(self.program.heads)
-        self.turning = max(
-            (k for k in self.moving if heads & set(self.steps[k].consumers)), default=-1
-        )
-        wanted = {n for k, step in enumerate(self.steps) if self._times(k) for n in step.consumers}
+        self.legs = plan_legs(self.steps, moving, self.program.heads, how)
+        wanted = {n for leg in self.legs if leg.times for n in leg.step.consumers}
         self.goals = self._targets(ends[0], states[0], wanted)
-        self.end_goals: dict[int, Rows] = {}
-        if how.refit and self._turns(self.turning):
-            turned = set(self.steps[self.turning].consumers)
-            self.end_goals = self._targets(ends[1], states[1], turned)
+        turned = {n for leg in self.legs if leg.fits_end for n in leg.step.consumers}
+        self.end_goals = self._targets(ends[1], states[1], turned)
         # The end's network, run up to the layer that moves.
         self.front = self._network(ends[1], states[1])
         self.reached = 0
@@ -153,12 +111,7 @@ class _Walk:
     @property
     def num_units(self) -> int:
         """Number of solutions, for a progress bar."""
-        return sum(
-            not self._is_over(k, time)
-            for k, step in enumerate(self.steps)
-            for time in self._times(k)
-            for _ in step.consumers
-        )
+        return sum(leg.num_solutions for leg in self.legs)
 
     def _targets(
         self, point: Sequence[NDArray], state: Sequence[NDArray], wanted: set[int]
@@ -177,34 +130,14 @@ class _Walk:
         values = {self.program.input: self.x}
         return Network(self.program, self.space, point, state, values, BYTES // 3)
 
-    def _times(self, k: int) -> list[float]:
-        """Where along a leg is solved."""
-        step = self.steps[k]
-        if not step.consumers or k not in self.moving:
-            return []
-        if not self.how.refit:
-            return [] if self._turns(k) else [1.0]
-        times = np.linspace(0, 1, self.how.num_breakpoints).tolist()
-        return times if self.how.pseudo_inverse or self._share(k, 0.0) else times[1:]
-
-    def _turns(self, k: int) -> bool:
-        """Whether the heads go over to the end in the leg of step `k`."""
-        return k == self.turning >= 0 and self.how.target != "start"
-
-    def _share(self, k: int, time: float) -> float:
-        """How much of what heads are fitted to at some time of a leg is of the end."""
-        if not (self.how.refit and self._turns(k)):
-            return 0.0
-        return 1.0 if self.how.target == "end" else time
-
-    def legs(self, k: int, bar: ProgressBar) -> list[AffinePath]:
-        """The segments in which step `k` is made; none where nothing is left to move."""
-        step, times, start, state = self.steps[k], self._times(k), self.point, self.state
-        points, measured = self._solutions(k, times, bar)
+    def segments(self, leg: Leg, bar: ProgressBar) -> list[AffinePath]:
+        """The segments of a leg; none where nothing is left to move."""
+        step, start, state = leg.step, self.point, self.state
+        points, measured = self._solutions(leg, bar)
         solved = sorted({v for n in step.consumers for v in self._own(n)}) if points else []
-        if points and self._turns(k):
-            solved += self._take_over(k, times, points, solved)
-        over = [step, self.steps[-1]] if self._turns(k) else [step]
+        if points and leg.turns:
+            solved += self._take_over(leg, points, solved)
+        over = [step, self.steps[-1]] if leg.turns else [step]
         self.point, self.state = self._after(over, start, measured)
         for v, array in (points[-1] if points else {}).items():
             self.point[v] = array
@@ -219,34 +152,33 @@ class _Walk:
         if not moves and not solved and _same(zip(state, self.state, strict=True)):
             return []
         if not self.how.refit:
-            return [self._straight(k, (start, self.point), (state, self.state), [*moves, *solved])]
-        legs = []
-        if times and times[0] == 0.0:
+            ends, states = (start, self.point), (state, self.state)
+            return [self._straight(step, ends, states, [*moves, *solved])]
+        segments = []
+        if leg.times and leg.times[0] == 0.0:
             # To the first solution, before the layer itself moves.
             first = [points[0].get(i, array) for i, array in enumerate(start)]
-            ends = start, first
-            legs.append(leg(self.space, ends, (state, state), solved=solved, points=points[:1]))
+            segments.append(
+                segment_between(
+                    self.space, (start, first), (state, state), solved=solved, points=points[:1]
+                )
+            )
             start, points = first, points[1:]
-        means = self._means(k, (start, self.point), moves)
-        legs.append(
-            leg(
+        segments.append(
+            segment_between(
                 self.space,
                 (start, self.point),
                 (state, self.state),
                 moves=moves,
-                means=means,
+                means=self._means(step, (start, self.point), moves),
                 solved=solved,
                 points=points,
             )
         )
-        return legs
+        return segments
 
     def _take_over(
-        self,
-        k: int,
-        times: Sequence[float],
-        points: Sequence[dict[int, NDArray]],
-        solved: Sequence[int],
+        self, leg: Leg, points: Sequence[dict[int, NDArray]], solved: Sequence[int]
     ) -> list[int]:
         """Let the points end at the heads of the end; which variables that adds to them.
 
@@ -254,8 +186,8 @@ class _Walk:
         """
         heads = self.steps[-1].moved
         others = [v for v in heads if v not in solved]
-        for time, found in zip(times, points, strict=True):
-            share = self._share(k, time)
+        for time, found in zip(leg.times, points, strict=True):
+            share = leg.share(time)
             found |= {v: (1 - share) * self.point[v] + share * self.end[v] for v in others}
         points[-1].update({v: self.end[v] for v in heads})
         return others
@@ -272,16 +204,16 @@ class _Walk:
                 state[number] = self.end_state[number]
         return point, state
 
-    def _straight(self, k: int, ends: Ends, states: Ends, moves: Sequence[int]) -> AffinePath:
+    def _straight(self, step: Step, ends: Ends, states: Ends, moves: Sequence[int]) -> AffinePath:
         """The leg on which nothing is solved for."""
-        means = self._means(k, ends, moves)
-        return leg(self.space, ends, states, moves=moves, means=means)
+        means = self._means(step, ends, moves)
+        return segment_between(self.space, ends, states, moves=moves, means=means)
 
-    def _means(self, k: int, ends: Ends, moves: Sequence[int]) -> dict[int, NDArray]:
-        """Means of the units of step `k`, where they go along arcs; outputs go along lines."""
-        if self.how.arc is None or not moves or self.steps[k].linear == self.program.heads:
+    def _means(self, step: Step, ends: Ends, moves: Sequence[int]) -> dict[int, NDArray]:
+        """Means of the units of a step, where they go along arcs; outputs go along lines."""
+        if self.how.arc is None or not moves or step.linear == self.program.heads:
             return {}
-        (linear,) = self.steps[k].linear
+        (linear,) = step.linear
         means = unit_means(ends, [i for i in self._own(linear) if i in moves])
         if not self.how.refit:
             kernel = self.layers[linear].kernel
@@ -295,11 +227,11 @@ class _Walk:
         return [layer.kernel] if layer.bias is None else [layer.kernel, layer.bias]
 
     def _solutions(
-        self, k: int, times: Sequence[float], bar: ProgressBar
+        self, leg: Leg, bar: ProgressBar
     ) -> tuple[list[dict[int, NDArray]], list[NDArray]]:
         """The weights solved for at some times of a leg, and the state at its end."""
-        step, calls = self.steps[k], self.program.calls
-        if not times:
+        step, calls = leg.step, self.program.calls
+        if not leg.times:
             return [], self.state
         for number in range(self.reached, step.begin):
             self.front.run(number)
@@ -307,7 +239,7 @@ class _Walk:
         self.front.settle(step.begin)
         end, end_state = self._after([step], self.point, self.state)
         ends, states = (self.point, end), (self.state, end_state)
-        straight = self._straight(k, ends, states, step.moved)
+        straight = self._straight(step, ends, states, step.moved)
         (linear,) = step.linear
         call, layer = calls[linear], self.layers[linear]
         products = None
@@ -320,7 +252,7 @@ class _Walk:
                 self.front.linear(layer, call, arrays[j][layer.kernel]) for j in range(count)
             ]
         points = []
-        for time in times:
+        for time in leg.times:
             point, found = straight(time), dict[int, NDArray]()
             if self.how.along is not None:
                 there = self.how.along(time)
@@ -334,10 +266,10 @@ class _Walk:
                     bias = None if layer.bias is None else network.point[layer.bias]
                     network.pass_with(call, _blocks_of(products, coefficients, layer.spread(bias)))
                     continue
-                if number in step.consumers and not self._is_over(k, time):
+                if number in step.consumers and not leg.is_over(time):
                     if number != max(step.consumers):
                         network.settle(number)
-                    solve = functools.partial(self._solve, k, number, network, time)
+                    solve = functools.partial(self._solve, leg, number, network, time)
                     put(self.layers[number], network, self.solutions, solve)
                     found |= {v: np.array(network.point[v]) for v in self._own(number)}
                     bar.add(1)
@@ -351,18 +283,14 @@ class _Walk:
             for number, array in enumerate(network.state)
         ]
 
-    def _is_over(self, k: int, time: float) -> bool:
-        """Whether what reads has the weights of the end by then, and need not be solved for."""
-        return time == 1.0 and self.how.refit and self._turns(k)
-
-    def _solve(self, k: int, number: int, network: Network, time: float) -> NDArray[np.float64]:
+    def _solve(self, leg: Leg, number: int, network: Network, time: float) -> NDArray[np.float64]:
         """Kernel and bias of one layer that reads what moves."""
         call, layer = self.program.calls[number], self.layers[number]
-        share = self._share(k, time)
+        share = leg.share(time)
         prior = self._matrix(layer, self.point)
         if self.how.pseudo_inverse:
             prior = np.zeros_like(prior)
-        elif self.how.refit and self._turns(k):
+        elif leg.fits_end:
             prior = (1 - time) * prior + time * self._matrix(layer, self.end)
         ridge = 0.0 if self.how.pseudo_inverse else self.how.ridge
         equations = equations_of(prior, ridge, call, layer.num_rows(len(self.x)))

@@ -1,4 +1,4 @@
-"""One leg of a path that goes layer by layer, as an affine path."""
+"""One segment of a path that goes layer by layer, as an affine path."""
 
 from collections.abc import Mapping, Sequence
 
@@ -20,7 +20,7 @@ from mc_keras.weight_space import WeightSpace
 Ends = tuple[Sequence[NDArray], Sequence[NDArray]]
 
 
-def leg(
+def segment_between(
     space: WeightSpace,
     ends: Ends,
     states: Ends,
