@@ -49,18 +49,28 @@ def export_points(
             are to be measured and there are no data.
         OSError: If the folder cannot be written; SavedModels are whole or absent.
     """
-    positions = [check_position(t) for t in positions]
-    folders = [pathlib.Path(folder) / position_name(t) for t in positions]
-    if len(set(folders)) != len(folders):
-        raise ValueError(
-            f"Positions must differ in the first three decimals, received {positions}."
-        )
+    folders = position_folders(folder, positions)
     measured = any(0 < t < 1 for t in positions) and _is_measured(path, batch_norm, batch_norm_data)
     for t, target in zip(positions, folders, strict=True):
         data = batch_norm_data if measured and 0 < t < 1 else None
         model = _in_inference(path.model(t, data))
         with atomic_folder(target) as temporary:
             model.export(os.fspath(temporary), verbose=False)
+    return folders
+
+
+def position_folders(folder: PathLike, positions: Sequence[float]) -> list[pathlib.Path]:
+    """The folders that `export_points` writes.
+
+    Raises:
+        ValueError: If a position is outside `[0, 1]`, or two share a name.
+    """
+    positions = [check_position(t) for t in positions]
+    folders = [pathlib.Path(folder) / position_name(t) for t in positions]
+    if len(set(folders)) != len(folders):
+        raise ValueError(
+            f"Positions must differ in the first three decimals, received {positions}."
+        )
     return folders
 
 

@@ -46,17 +46,20 @@ def main(argv: Sequence[str]) -> None:
     if not positions and not _WHOLE_PATH.value:
         raise ValueError("--positions= names none: give numbers in [0, 1], or --whole_path.")
     import mc_keras as mc
+    from mc_keras.export import position_folders
 
+    position_folders(_OUTPUT_DIR.value, positions)
     inputs.import_code(_CODE.value)
     path = mc.load_path(_PATH.value)
     x = None
     if _DATA.value is not None:
         x = inputs.load_data(_DATA.value, _DATA_DIR.value)["train"][0]
     statistics = {"batch_norm_data": x, "batch_norm": _BATCH_NORM.value}
-    for folder in mc.export_points(path, _OUTPUT_DIR.value, positions, **statistics):
-        print(folder)
+    # The whole path first: one that cannot be served is refused before points are written.
     if _WHOLE_PATH.value:
         print(mc.export_path(path, f"{_OUTPUT_DIR.value}/path", **statistics))
+    for folder in mc.export_points(path, _OUTPUT_DIR.value, positions, **statistics):
+        print(folder)
 
 
 def _number(text: str) -> float:

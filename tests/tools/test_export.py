@@ -23,7 +23,7 @@ def test_points_and_whole_path(path_file, dense_pair, tmp_path):
     out = tmp_path / "out"
     result = run(f"--path={path_file}", f"--output_dir={out}", "--positions=0,0.5", "--whole_path")
     assert result.returncode == 0, result.stderr
-    assert result.stdout.split() == [str(out / name) for name in ("t_0.000", "t_0.500", "path")]
+    assert result.stdout.split() == [str(out / name) for name in ("path", "t_0.000", "t_0.500")]
     x = dense_pair[2][0][:4]
     expected = mc.load_path(path_file).model(0.5).predict(x, verbose=0)
     point, whole = (tf.saved_model.load(out / name) for name in ("t_0.500", "path"))
@@ -37,11 +37,12 @@ def test_batch_norm_needs_data(batch_norm_pair, tmp_path):
     np.savez(tmp_path / "data.npz", x_train=x, y_train=y, x_test=x, y_test=y)
     out = tmp_path / "out"
     words = [f"--path={tmp_path / 'line.path'}", f"--output_dir={out}", "--positions=0.5"]
-    result = run(*words)
-    assert result.returncode == 1
-    assert "batch normalisation" in result.stderr
-    assert "mc-export: --data" in result.stderr
-    assert not out.exists()
+    for flags in ([], ["--positions=0,1", "--whole_path"]):
+        result = run(*words, *flags)
+        assert result.returncode == 1
+        assert "batch normalisation" in result.stderr
+        assert "mc-export: --data" in result.stderr
+        assert not out.exists()
     for flag, data in ((f"--data={tmp_path / 'data.npz'}", x), ("--batch_norm=interpolate", None)):
         result = run(*words, flag)
         assert result.returncode == 0, result.stderr
