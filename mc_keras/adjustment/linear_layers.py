@@ -89,12 +89,12 @@ class LinearLayer:
             return flat
         return np.concatenate([flat, np.asarray(bias, "float64")[None]])
 
-    def split(self, matrix: NDArray) -> tuple[NDArray, NDArray | None]:
-        """Kernel and bias from such a matrix."""
+    def arrays(self, matrix: NDArray) -> dict[int, NDArray]:
+        """Kernel and bias from such a matrix, by their numbers in the point."""
         shape = tuple(self.layer.kernel.shape)
         if self.bias is None:
-            return matrix.reshape(shape), None
-        return matrix[:-1].reshape(shape), matrix[-1]
+            return {self.kernel: matrix.reshape(shape)}
+        return {self.kernel: matrix[:-1].reshape(shape), self.bias: matrix[-1]}
 
     def features(self, x: NDArray, begin: int) -> NDArray:
         """Rows of a block of inputs that begins with example number `begin`."""

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import keras
 import numpy as np
@@ -185,6 +185,12 @@ class Network:
             values = self.block(part, [*call.inputs, *beside])
             given = layer.linear(tensor_of(values[call.inputs[0]]), self.point[layer.kernel], bias)
             yield layer.targets(given, part.start) + _total(layer, values, beside, part)
+
+    def sums(self, layer: LinearLayer, slots: Sequence[int]) -> Iterator[NDArray]:
+        """The sum of slots that are shaped as the outputs of a layer, in rows, block by block."""
+        for part in blocks(self.num_examples):
+            total = _total(layer, self.block(part, slots), slots, part)
+            yield cast(NDArray, total)
 
     def linear(self, layer: LinearLayer, call: ProgramCall, kernel: Any) -> NDArray:
         """The same for all examples, with any kernel and no bias, as the layer shapes it."""

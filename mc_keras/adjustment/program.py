@@ -112,6 +112,7 @@ class Program:
         self.input = 0
         (result,) = interpret(model, [Slot(0)], self._record)
         self.output = result.number
+        self.calls = self._with_norms_close()
         uses = collections.Counter(id(v) for call in self.calls for v in call.weights)
         shared = {call for call in self.calls if any(uses[id(v)] > 1 for v in call.weights)}
         linear = {call for call in self.calls if call not in shared and is_linear(call.op)}
@@ -168,6 +169,20 @@ class Program:
             if call in linear or leads_on & set(call.outputs):
                 leads_on |= set(call.inputs)
         return heads
+
+    def _with_norms_close(self) -> list[ProgramCall]:
+        """The calls, each batch norm at once behind the linear layer that it reads.
+
+        Keras sorts calls by depth: of two branches first both layers, then both batch norms.
+        """
+        makers = {slot: call for call in self.calls for slot in call.outputs}
+        behind = collections.defaultdict[ProgramCall, list[ProgramCall]](list)
+        for call in self.calls:
+            maker = makers.get(call.inputs[0]) if len(call.inputs) == 1 else None
+            if maker and is_linear(maker.op) and _is_batch_norm(call.op):
+                behind[maker].append(call)
+        moved = {call for calls in behind.values() for call in calls}
+        return [n for call in self.calls if call not in moved for n in (call, *behind[call])]
 
     def _with_late(self, heads: set[ProgramCall]) -> list[ProgramCall]:
         """The calls up to the last head, the heads and what lies behind them last; then the rest.
@@ -252,27 +267,45 @@ class Program:
     def beside(self, number: int) -> tuple[int, ...]:
         """Slots that the outputs of a linear call are added to before anything else reads them.
 
-        Layers that are at rest, such as dropout, may stand between.
-
-        None where one of them is not there yet when the call is made, or is not of its shape.
+        The batch norm behind it, see `norm_behind`, and layers that are at rest, such as dropout,
+        may stand between. None where one of them is not there yet when the call is made, or is not
+        of its shape.
         """
         call = self.calls[number]
-        (output,) = call.outputs
         if call.op.activation is not keras.activations.linear:
             return ()
-        while True:
-            readers = [reader for reader in self.calls if output in reader.inputs]
-            if len(readers) != 1 or output == self.output:
-                return ()
-            if not isinstance(readers[0].op, _AT_REST):
-                break
-            (output,) = readers[0].outputs
-        if not _is_sum(readers[0].op):
+        norm = self.norm_behind(number)
+        (output,) = call.outputs if norm is None else self.calls[norm].outputs
+        while (reader := self._only_reader(output)) and isinstance(reader.op, _AT_REST):
+            (output,) = reader.outputs
+        if reader is None or not _is_sum(reader.op):
             return ()
-        others = tuple(slot for slot in readers[0].inputs if slot != output)
+        others = tuple(slot for slot in reader.inputs if slot != output)
         there = {self.input, *(slot for made in self.calls[:number] for slot in made.outputs)}
         alike = all(self._shape(slot) == self._shape(output) for slot in others)
         return others if alike and there.issuperset(others) else ()
+
+    def norm_behind(self, number: int) -> int | None:
+        """Number of the batch norm, the next call, that alone reads the channels of a linear call.
+
+        None where it has no scale or no offset, or its statistics are not measured.
+        """
+        call = self.calls[number]
+        reader = self._only_reader(call.outputs[0])
+        if reader is None or not _is_batch_norm(reader.op):
+            return None
+        norm = self.calls.index(reader)
+        channels_first = getattr(call.op, "data_format", None) == "channels_first"
+        rank = len(call.shape) + 1
+        channels = 1 if channels_first else rank - 1
+        free = reader.op.scale and reader.op.center and reader.op.axis % rank == channels
+        linear = call.op.activation is keras.activations.linear
+        return norm if free and linear and self.measures(norm) else None
+
+    def _only_reader(self, slot: int) -> ProgramCall | None:
+        """The call that alone reads a slot."""
+        readers = [call for call in self.calls if slot in call.inputs]
+        return readers[0] if len(readers) == 1 and slot != self.output else None
 
     def measures(self, number: int) -> bool:
         """Whether a call is one of a batch-norm layer whose statistics a walk can measure.
@@ -281,8 +314,7 @@ class Program:
         seen what the others are given.
         """
         op = self.calls[number].op
-        is_batch_norm = isinstance(op, keras.layers.BatchNormalization) and op.trainable
-        return is_batch_norm and number not in self.shared
+        return _is_batch_norm(op) and op.trainable and number not in self.shared
 
     def norms_apart(self) -> bool:
         """Whether there is batch norm that a walk cannot measure: shared, or in other layers."""
@@ -312,7 +344,7 @@ class Program:
         places = [
             number
             for number, call in enumerate(self.calls)
-            if number in self.linear or isinstance(call.op, keras.layers.BatchNormalization)
+            if number in self.linear or _is_batch_norm(call.op)
         ]
         held = [set(self.live(place)) for place in places]
         return max((self.size(a | b) for a, b in itertools.pairwise([set(), *held])), default=0)
@@ -324,6 +356,10 @@ def no_examples(path: str, shape: Sequence[int | None]) -> str:
         f"The layer '{path}' gives an array of shape {tuple(shape)}, whose first axis is not that "
         f"of the examples, which weights are not adjusted with. {_OTHERWISE}"
     )
+
+
+def _is_batch_norm(op: Any) -> bool:
+    return isinstance(op, keras.layers.BatchNormalization)
 
 
 def _is_sum(op: Any) -> bool:

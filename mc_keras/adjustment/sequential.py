@@ -2,7 +2,8 @@
 
 The features of each layer are those of the network so far, so that what the layers before it got
 wrong is made good as far as it can be. The target is what the layer's activation is given in the
-two ends, interpolated; where its outputs are added to others, as on a residual stream, the sum is.
+two ends, interpolated; where its outputs are added to others, as on a residual stream, the sum is,
+and batch norm before it is solved for too.
 """
 
 import dataclasses
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from mc_keras.adjustment.kept_blocks import ROWS_BYTES, KeptBlocks
 from mc_keras.adjustment.linear_layers import LinearLayer, check_memory, warn_of_few_rows
 from mc_keras.adjustment.networks import BYTES, Network, examples_of, same_weights
+from mc_keras.adjustment.normed import NormedLayer
 from mc_keras.adjustment.program import Program
 from mc_keras.adjustment.solutions import Solutions
 from mc_keras.adjustment.solvers import Goal, Solver, put
@@ -114,7 +116,7 @@ def solve_along(
         points.append(found)
     if solver.fits:
         warn_of_few_rows(named, len(x))
-    solved = {number for goal in goals.values() for number in goal.layer.numbers}
+    solved = {number for goal in goals.values() for number in goal.solved.numbers}
     windows = [_window(ranks[k], count, stagger) for k in owners]
     return SolvedPoints(points, sorted(solved), windows)
 
@@ -166,7 +168,7 @@ class _Walk:
                 call, goal = program.calls[position], self.goals[position]
                 own = share[program.step_of(position)]
                 solve = functools.partial(self.solver, call, network, goal, own)
-                put(goal.layer, network, self.solutions, solve)
+                put(goal.solved, network, self.solutions, solve)
                 self.bar.add(1)
             network.run(position)
         return [np.array(array) for array in network.point]
@@ -197,12 +199,20 @@ def _goals(
     for position in range(max(layers, default=-1) + 1):
         if position in layers:
             beside = program.beside(position) if solver.fits else ()
-            call, rows = program.calls[position], []
+            layer, normed, kept = layers[position], None, []
+            if beside and (norm := program.norm_behind(position)) is not None:
+                op = program.calls[norm].op
+                normed = NormedLayer(layer, position, op, ends[0].space)
             for network in ends:
                 network.settle(position)
-                rows.append(KeptBlocks(network.rows(layers[position], call, beside), left))
-                left = max(left - rows[-1].nbytes, 0)
-            goals[position] = Goal(layers[position], rows, beside)
+                if normed:
+                    behind = normed.measured(network)
+                    rows = behind.sums(layer, [*program.calls[position + 1].outputs, *beside])
+                else:
+                    rows = network.rows(layer, program.calls[position], beside)
+                kept.append(KeptBlocks(rows, left))
+                left = max(left - kept[-1].nbytes, 0)
+            goals[position] = Goal(layer, kept, beside, normed)
         for network in ends:
             network.run(position)
     return goals

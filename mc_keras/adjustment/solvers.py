@@ -16,6 +16,7 @@ from mc_keras.adjustment.normal_equations import (
     are_few,
     check_finite_rows,
 )
+from mc_keras.adjustment.normed import NormedLayer
 from mc_keras.adjustment.program import ProgramCall
 from mc_keras.adjustment.solutions import Solutions
 
@@ -29,11 +30,18 @@ class Goal:
         ends: What its activation is given in the two ends, in rows, with what stands beside it
             added.
         beside: Slots that its outputs are added to, see `Program.beside`.
+        normed: The layer with the batch norm that stands between it and these, if there is one.
     """
 
     layer: LinearLayer
     ends: Sequence[Rows]
-    beside: tuple[int, ...]
+    beside: tuple[int, ...] = ()
+    normed: NormedLayer | None = None
+
+    @property
+    def solved(self) -> "LinearLayer | NormedLayer":
+        """What is solved for."""
+        return self.normed or self.layer
 
 
 class Solver(abc.ABC):
@@ -54,7 +62,7 @@ class Solver(abc.ABC):
     def __call__(
         self, call: ProgramCall, network: Network, goal: Goal, t: float
     ) -> NDArray[np.float64]:
-        """Kernel and bias of a layer, as `LinearLayer.matrix` has them.
+        """What is solved for, as the `arrays` of `goal.solved` take it.
 
         Args:
             call: The call of the layer.
@@ -68,7 +76,8 @@ class LeastSquares(Solver):
     """Weights that give the interpolated outputs best, near those that the network has.
 
     Where the outputs are added to others, as on a residual stream, the sum is what is fitted: what
-    the others got wrong is made good.
+    the others got wrong is made good. Where they go through batch norm before, its scale and offset
+    are solved for too.
 
     A layer that reads the same in all networks, as the first one does, keeps its weights: on a
     straight line they are the solution.
@@ -88,12 +97,15 @@ class LeastSquares(Solver):
         self, call: ProgramCall, network: Network, goal: Goal, t: float
     ) -> NDArray[np.float64]:
         """See the base class."""
-        num_rows = goal.layer.num_rows(network.num_examples)
-        equations = equations_of(own_matrix(goal.layer, network), self.ridge, call, num_rows)
+        num_rows, normed = goal.layer.num_rows(network.num_examples), goal.normed
+        prior = normed.folded(network) if normed else own_matrix(goal.layer, network)
+        equations = equations_of(prior, self.ridge, call, num_rows)
         rows = network.features(goal.layer, call, goal.beside)
         for (features, others), start, end in zip(rows, *goal.ends, strict=True):
-            equations.add(features, (1 - t) * start + t * end - others)
-        return equations.solve()
+            given = normed.features(features) if normed else features
+            equations.add(given, (1 - t) * start + t * end - others)
+        solution = equations.solve()
+        return normed.unfolded(solution, network) if normed else solution
 
 
 def equations_of(
@@ -111,16 +123,15 @@ def own_matrix(layer: LinearLayer, network: Network) -> NDArray[np.float64]:
 
 
 def put(
-    layer: LinearLayer,
+    layer: LinearLayer | NormedLayer,
     network: Network,
     solutions: Solutions,
     solve: Callable[[], NDArray[np.float64]],
 ) -> None:
-    """Give a network the kernel and the bias of a layer: the next solution, found by `solve`."""
-    kernel, bias = layer.split(solutions.next(lambda: solve().astype(layer.dtype)))
-    network.set(layer.kernel, kernel)
-    if layer.bias is not None:
-        network.set(layer.bias, bias)
+    """Give a network the weights of a layer: the next solution, found by `solve`."""
+    solution = solutions.next(lambda: solve().astype(layer.dtype))
+    for number, array in layer.arrays(solution).items():
+        network.set(number, array)
 
 
 class Rescaling(Solver):

@@ -13,10 +13,10 @@ class FeatureInterpolation(SolvedAtKnots):
     A layer is given the features of the network as it is so far, and is fitted to what its
     activation is given in the two ends, interpolated: `(1 - t) * start + t * end`. Each layer thus
     makes good what the layers before it got wrong. Where its outputs are added to others before
-    anything else reads them, as on a residual stream, the sum is what is fitted. No labels are
-    used. Between the positions the path is straight. It is at its best where the units of the ends
-    are lined up first: `OptimalTransport(along=FeatureInterpolation())`, which is what the name
-    `best` begins with.
+    anything else reads them, as on a residual stream, the sum is what is fitted, batch norm before
+    it included. No labels are used. Between the positions the path is straight. It is at its best
+    where the units of the ends are lined up first:
+    `OptimalTransport(along=FeatureInterpolation())`, which is what the name `best` begins with.
 
     Args:
         base: `Linear()` or `Arc()`: weights of layers that are not solved for, such as the first,

@@ -40,6 +40,25 @@ def residual():
     return keras.Model(inputs, L.Dense(3, name="head")(L.GlobalAveragePooling2D()(stream)))
 
 
+def post_activation():
+    """A residual network in which batch norm stands before the sums, and ReLU behind them."""
+    inputs = keras.Input((6, 6, 2))
+
+    def normed(x, filters, size, name, strides=1):
+        convolution = L.Conv2D(
+            filters, size, strides=strides, padding="same", use_bias=False, name=name
+        )
+        return L.BatchNormalization(name=f"{name}_norm")(convolution(x))
+
+    stream = L.ReLU()(normed(inputs, 5, 3, "stem"))
+    x = L.ReLU()(normed(stream, 4, 3, "inner"))
+    stream = L.ReLU()(L.Add(name="add")([stream, normed(x, 5, 3, "writer")]))
+    x = L.ReLU()(normed(stream, 6, 3, "inner_2", strides=2))
+    x = [normed(stream, 7, 1, "shortcut", strides=2), normed(x, 7, 3, "writer_2")]
+    stream = L.ReLU()(L.Add(name="add_2")(x))
+    return keras.Model(inputs, L.Dense(3, name="head")(L.GlobalAveragePooling2D()(stream)))
+
+
 def nested():
     """Branches, a concatenation, a nested model, a depthwise layer and a scale."""
     inputs = keras.Input((6, 6, 2))
@@ -97,6 +116,7 @@ NETWORKS = {
     "dense": dense,
     "convolutions": convolutions,
     "residual": residual,
+    "post-activation": post_activation,
     "nested": nested,
     "heads": heads,
 }

@@ -42,7 +42,7 @@ def test_features_times_matrix_are_the_outputs(name, positions):
     assert rows.shape[1] == linear.num_features == matrix.shape[0]
     np.testing.assert_allclose(rows @ matrix, linear.targets(outputs, 0), atol=1e-5)
     np.testing.assert_allclose(linear.linear(x, point[linear.kernel], bias), outputs, atol=1e-5)
-    for array, index in zip(linear.split(matrix), (linear.kernel, linear.bias), strict=True):
+    for index, array in linear.arrays(matrix).items():
         if index is not None:
             np.testing.assert_array_equal(array, point[index])
 

@@ -108,6 +108,41 @@ def test_what_stands_beside_a_sum():
     assert not any(found.values())
 
 
+def test_batch_norm_follows_the_layer_that_it_reads():
+    model = NETWORKS["post-activation"]()
+    # Keras sorts by depth: both convolutions, then both batch norms.
+    order = [operation.name for operation in model.operations]
+    assert order.index("writer_2_norm") != order.index("writer_2") + 1
+    program = Program(model)
+    paths = [call.path for call in program.calls]
+    behind = {paths[n]: program.norm_behind(n) for n in program.linear}
+    assert behind.pop("head") is None
+    for path, norm in behind.items():
+        assert norm == paths.index(path) + 1
+        assert paths[norm] == f"{path}_norm"
+        assert program.step_of(norm) == program.step_of(paths.index(path))
+    sums = {paths[n] for n in program.linear if program.beside(n)}
+    assert sums == {"writer", paths[max(paths.index("writer_2"), paths.index("shortcut"))]}
+
+
+@pytest.mark.parametrize(
+    "kind", ["frozen", "no scale", "no offset", "places", "read twice", "bent"]
+)
+def test_batch_norm_that_is_not_solved_for(kind):
+    inputs = keras.Input((6, 4))
+    x = L.Dense(5, "relu" if kind == "bent" else None)(inputs)
+    norm = L.BatchNormalization(
+        1 if kind == "places" else -1,
+        center=kind != "no offset",
+        scale=kind != "no scale",
+        trainable=kind != "frozen",
+    )
+    others = [inputs, x] if kind == "read twice" else [inputs]
+    stream = L.Add()([norm(x), *(L.Dense(5)(other) for other in others)])
+    program = Program(keras.Model(inputs, L.Dense(2)(stream)))
+    assert [program.norm_behind(n) for n in program.linear] == [None] * len(program.linear)
+
+
 def test_what_cannot_be_followed_is_named():
     inputs = keras.Input((4,))
     with pytest.raises(ValueError, match="1 inputs and 2 outputs"):

@@ -211,8 +211,9 @@ def test_layers_that_are_done_are_neither_solved_for_nor_run_again(name, monkeyp
         assert few.control_points[-3][2] is few.control_points[-1][2]
 
 
-def test_what_was_added_to_a_stream_wrongly_is_made_good(monkeypatch):
-    a, b, x = pair(NETWORKS["residual"], examples=200)
+@pytest.mark.parametrize("name", ["residual", "post-activation"])
+def test_what_was_added_to_a_stream_wrongly_is_made_good(name, monkeypatch):
+    a, b, x = pair(NETWORKS[name], examples=200)
     connector = FeatureInterpolation(num_knots=3, num_positions=1000)
     # What the second stream begins with, through the shortcut, is not exact.
     last = [layer.name for layer in a.layers if isinstance(layer, keras.layers.Add)][1]

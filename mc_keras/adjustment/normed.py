@@ -1,0 +1,118 @@
+"""A linear layer and the batch norm behind it, solved for as one linear map."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from mc_keras.adjustment.linear_layers import LinearLayer
+from mc_keras.adjustment.networks import Network
+from mc_keras.weight_space import WeightSpace
+
+
+class NormedLayer:
+    """A linear layer whose outputs go through a batch norm before they are added to others.
+
+    Measured anew, batch norm undoes any scale and offset of what it reads: for the sum to be right,
+    its own scale and offset are found with the kernel.
+
+    Args:
+        layer: The linear layer.
+        begin: Number of its call.
+        norm: The batch norm, whose call is the next one.
+        space: Weight space of the model.
+    """
+
+    def __init__(
+        self,
+        layer: LinearLayer,
+        begin: int,
+        norm: keras.layers.BatchNormalization,
+        space: WeightSpace,
+    ):
+        self.layer, self._begin = layer, begin
+        variables, states = (
+            {id(v): i for i, v in enumerate(some)}
+            for some in (space.variables, space.state_variables)
+        )
+        self._scale, self._offset = variables[id(norm.gamma)], variables[id(norm.beta)]
+        self._mean, self._variance = (
+            states[id(v)] for v in (norm.moving_mean, norm.moving_variance)
+        )
+        self._epsilon = norm.epsilon
+        self.dtype = layer.dtype
+
+    @property
+    def numbers(self) -> list[int]:
+        """Numbers of what is solved for in the point: kernel, scale and offset."""
+        return [self.layer.kernel, self._scale, self._offset]
+
+    def measured(self, network: Network) -> Network:
+        """A network as it is, run on from before the layer to behind the batch norm."""
+        other = network.at(network.point, network.state)
+        other.run(self._begin)
+        other.run(self._begin + 1)
+        return other
+
+    def features(self, rows: NDArray) -> NDArray:
+        """Rows of features, see `LinearLayer`, with a constant 1 for the offset."""
+        if self.layer.bias is not None:
+            return rows
+        return np.concatenate([rows, np.ones((len(rows), 1), rows.dtype)], axis=1)
+
+    def folded(self, network: Network) -> NDArray[np.float64]:
+        """The map of both, the offset in its last row.
+
+        Args:
+            network: One that is before the layer.
+        """
+        behind = self.measured(network)
+        mean, deviation = self._moments(behind)
+        kernel, bias = self._linear(behind)
+        factor = _float64(behind.point[self._scale]) / deviation
+        offset = _float64(behind.point[self._offset]) + factor * (bias - mean)
+        return np.concatenate([factor * kernel, offset[None]])
+
+    def unfolded(self, folded: NDArray[np.float64], network: Network) -> NDArray[np.float64]:
+        """Kernel, scale and offset, one below the other, that give such a map.
+
+        The kernel is as long, for each unit, as that of the network, and points the same way: what
+        is on a straight line between two solutions is then near what is between their maps.
+
+        Args:
+            folded: The map.
+            network: One that is before the layer.
+        """
+        kernel, bias = self._linear(network)
+        lengths, wanted = np.linalg.norm(kernel, axis=0), np.linalg.norm(folded[:-1], axis=0)
+        found = (lengths > 0) & (wanted > 0)
+        factor = np.where(found, lengths / np.where(found, wanted, 1.0), 1.0)
+        factor *= np.where(_float64(network.point[self._scale]) < 0, -1.0, 1.0)
+        kernel = factor * folded[:-1]
+        trial = network.at(network.point, network.state)
+        trial.set(self.layer.kernel, kernel.reshape(self.layer.layer.kernel.shape))
+        mean, deviation = self._moments(self.measured(trial))
+        offset = folded[-1] + (mean - bias) / factor
+        return np.concatenate([kernel, (deviation / factor)[None], offset[None]])
+
+    def arrays(self, matrix: NDArray) -> dict[int, NDArray]:
+        """Kernel, scale and offset from what `unfolded` gives, by their numbers."""
+        kernel = matrix[:-2].reshape(self.layer.layer.kernel.shape)
+        return dict(zip(self.numbers, (kernel, *matrix[-2:]), strict=True))
+
+    def _linear(self, network: Network) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        layer, point = self.layer, network.point
+        if layer.bias is None:
+            matrix = layer.matrix(point[layer.kernel], None)
+            return matrix, np.zeros(matrix.shape[1])
+        matrix = layer.matrix(point[layer.kernel], point[layer.bias])
+        return matrix[:-1], matrix[-1]
+
+    def _moments(self, network: Network) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        variance = _float64(network.state[self._variance])
+        return _float64(network.state[self._mean]), np.sqrt(variance + self._epsilon)
+
+
+def _float64(array: Any) -> NDArray[np.float64]:
+    return np.asarray(array, "float64")
