@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mc_keras.adjustment.kept_blocks import ROWS_BYTES, KeptBlocks, Rows
-from mc_keras.adjustment.linear_layers import LinearLayer, check_memory, warn_of_few_rows
+from mc_keras.adjustment.linear_layers import check_memory, warn_of_few_rows
 from mc_keras.adjustment.networks import BYTES, Network, examples_of, mixture
 from mc_keras.adjustment.plan import Leg, Stepwise, plan_legs
 from mc_keras.adjustment.program import Program
@@ -287,11 +287,11 @@ class _Walk:
         """Kernel and bias of one layer that reads what moves."""
         call, layer = self.program.calls[number], self.layers[number]
         share = leg.share(time)
-        prior = self._matrix(layer, self.point)
+        prior = layer.matrix_at(self.point)
         if self.how.pseudo_inverse:
             prior = np.zeros_like(prior)
         elif leg.fits_end:
-            prior = (1 - time) * prior + time * self._matrix(layer, self.end)
+            prior = (1 - time) * prior + time * layer.matrix_at(self.end)
         ridge = 0.0 if self.how.pseudo_inverse else self.how.ridge
         equations = equations_of(prior, ridge, call, layer.num_rows(len(self.x)))
         for n, (features, _) in enumerate(network.features(layer, call)):
@@ -300,10 +300,6 @@ class _Walk:
                 goal = (1 - share) * goal + share * self.end_goals[number][n]
             equations.add(features, goal)
         return equations.solve()
-
-    @staticmethod
-    def _matrix(layer: LinearLayer, point: Sequence[NDArray]) -> NDArray[np.float64]:
-        return layer.matrix(point[layer.kernel], None if layer.bias is None else point[layer.bias])
 
 
 def _same(pairs: Iterable[tuple[NDArray, NDArray]]) -> bool:

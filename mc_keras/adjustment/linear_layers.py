@@ -89,6 +89,10 @@ class LinearLayer:
             return flat
         return np.concatenate([flat, np.asarray(bias, "float64")[None]])
 
+    def matrix_at(self, point: Sequence[Any]) -> NDArray[np.float64]:
+        """The same of a point of weight space."""
+        return self.matrix(point[self.kernel], None if self.bias is None else point[self.bias])
+
     def arrays(self, matrix: NDArray) -> dict[int, NDArray]:
         """Kernel and bias from such a matrix, by their numbers in the point."""
         shape = tuple(self.layer.kernel.shape)

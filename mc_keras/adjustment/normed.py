@@ -102,11 +102,9 @@ class NormedLayer:
         return dict(zip(self.numbers, (kernel, *matrix[-2:]), strict=True))
 
     def _linear(self, network: Network) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        layer, point = self.layer, network.point
-        if layer.bias is None:
-            matrix = layer.matrix(point[layer.kernel], None)
+        matrix = self.layer.matrix_at(network.point)
+        if self.layer.bias is None:
             return matrix, np.zeros(matrix.shape[1])
-        matrix = layer.matrix(point[layer.kernel], point[layer.bias])
         return matrix[:-1], matrix[-1]
 
     def _moments(self, network: Network) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -98,7 +98,7 @@ class LeastSquares(Solver):
     ) -> NDArray[np.float64]:
         """See the base class."""
         num_rows, normed = goal.layer.num_rows(network.num_examples), goal.normed
-        prior = normed.folded(network) if normed else own_matrix(goal.layer, network)
+        prior = normed.folded(network) if normed else goal.layer.matrix_at(network.point)
         equations = equations_of(prior, self.ridge, call, num_rows)
         rows = network.features(goal.layer, call, goal.beside)
         for (features, others), start, end in zip(rows, *goal.ends, strict=True):
@@ -114,12 +114,6 @@ def equations_of(
     """Equations for the weights of a layer, without rows yet, of which so many will come."""
     kind = RowEquations if are_few(num_rows, len(prior)) else NormalEquations
     return kind(prior, ridge, _name(call))
-
-
-def own_matrix(layer: LinearLayer, network: Network) -> NDArray[np.float64]:
-    """Kernel and bias that a network has."""
-    bias = None if layer.bias is None else network.point[layer.bias]
-    return layer.matrix(network.point[layer.kernel], bias)
 
 
 def put(
@@ -160,7 +154,7 @@ class Rescaling(Solver):
         )
         alive = deviation > 1e-6 * np.max(deviation, initial=0.0)
         factor = np.where(alive, wanted / np.where(alive, deviation, 1.0), 1.0)
-        matrix = own_matrix(layer, network)
+        matrix = layer.matrix_at(network.point)
         if layer.bias is not None:
             matrix[-1] -= mean
         matrix *= factor
