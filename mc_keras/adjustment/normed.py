@@ -12,10 +12,10 @@ from mc_keras.weight_space import WeightSpace
 
 
 class NormedLayer:
-    """A linear layer whose outputs go through a batch norm before they are added to others.
+    """A linear layer whose outputs only a batch norm reads.
 
-    Measured anew, batch norm undoes any scale and offset of what it reads: for the sum to be right,
-    its own scale and offset are found with the kernel.
+    Measured anew, batch norm undoes any scale and offset of what it reads: for what it gives to be
+    right, its own scale and offset are found with the kernel.
 
     Args:
         layer: The linear layer.

@@ -2,8 +2,8 @@
 
 The features of each layer are those of the network so far, so that what the layers before it got
 wrong is made good as far as it can be. The target is what the layer's activation is given in the
-two ends, interpolated; where its outputs are added to others, as on a residual stream, the sum is,
-and batch norm before it is solved for too.
+two ends, interpolated; where its outputs are added to others, as on a residual stream, the sum is.
+Batch norm between the layer and these is solved for with it.
 """
 
 import dataclasses
@@ -184,7 +184,13 @@ def _wanted(ends: Sequence[Network], solver: Solver) -> list[int]:
         same = common.issuperset(call.inputs)
         if position in program.linear:
             is_output = position in program.heads and not solver.solves_outputs
-            if not is_output and (solver.solves_first or not same):
+            norm = program.norm_behind(position) if solver.fits else None
+            # Measured anew, batch norm bends the straight line that its inputs go along.
+            bent = norm is not None and not all(
+                same_weights(program.calls[n], ends[0].space, *both, states=False)
+                for n in (position, norm)
+            )
+            if not is_output and (solver.solves_first or not same or bent):
                 found.append(position)
         if same and same_weights(call, ends[0].space, *both):
             common |= set(call.outputs)
@@ -200,7 +206,7 @@ def _goals(
         if position in layers:
             beside = program.beside(position) if solver.fits else ()
             layer, normed, kept = layers[position], None, []
-            if beside and (norm := program.norm_behind(position)) is not None:
+            if solver.fits and (norm := program.norm_behind(position)) is not None:
                 op = program.calls[norm].op
                 normed = NormedLayer(layer, position, op, ends[0].space)
             for network in ends:

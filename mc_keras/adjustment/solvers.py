@@ -75,12 +75,12 @@ class Solver(abc.ABC):
 class LeastSquares(Solver):
     """Weights that give the interpolated outputs best, near those that the network has.
 
-    Where the outputs are added to others, as on a residual stream, the sum is what is fitted: what
-    the others got wrong is made good. Where they go through batch norm before, its scale and offset
-    are solved for too.
+    Where the outputs go through batch norm, what that gives is fitted, its scale and offset solved
+    for too. Where they are added to others, as on a residual stream, the sum is: what the others
+    got wrong is made good.
 
     A layer that reads the same in all networks, as the first one does, keeps its weights: on a
-    straight line they are the solution.
+    straight line they are the solution, if no batch norm is behind it.
 
     Args:
         ridge: See `NormalEquations`.
