@@ -4,6 +4,7 @@ The moving statistics of a trained network belong to its own weights; between tw
 are wrong, and with them the network. Here they are measured again on the training inputs.
 """
 
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -102,7 +103,9 @@ class BatchNormEstimator:
         self._statistics = BatchStatistics(model)
         self._x = x
         self._batch_size = batch_size
-        self._step = tf.function(self._add_batch, reduce_retracing=True)
+        # Partial: TensorFlow counts traces by code, and would warn of the fifth estimator.
+        step = functools.partial(_add_batch, self._statistics)
+        self._step = tf.function(step, reduce_retracing=True)
 
     def __call__(self, point: Sequence[Any], state: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The state at `point`: measured where it is batch-norm statistics, else as in `state`."""
@@ -127,11 +130,14 @@ class BatchNormEstimator:
                     )
         return results
 
-    def _add_batch(self, point: Any, state: Any, accumulators: Any, x: Any) -> list[Any]:
-        space = self._statistics.space
-        _, new = space.at(point, lambda: space.model(x, training=False), state=state)
-        size = tf.shape(keras.tree.flatten(x)[0])[0]
-        return self._statistics.update(accumulators, new, size)
+
+def _add_batch(
+    statistics: BatchStatistics, point: Any, state: Any, accumulators: Any, x: Any
+) -> list[Any]:
+    space = statistics.space
+    _, new = space.at(point, lambda: space.model(x, training=False), state=state)
+    size = tf.shape(keras.tree.flatten(x)[0])[0]
+    return statistics.update(accumulators, new, size)
 
 
 def estimate_batch_norm(

@@ -1,5 +1,6 @@
 """One compiled step: a block of data through the network at every point of a group."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -63,7 +64,10 @@ class Sweep:
         key = (fuse, *data)
         if key not in self._compiled:
             signature = (*tf.nest.map_structure(_spec, others), *data)
-            step = self._step_with(tf.function(self._loop, autograph=False, jit_compile=fuse))
+            # Partial: TensorFlow counts traces by code, and warns of the fifth evaluation.
+            loop = functools.partial(self._loop)
+            step = self._step_with(tf.function(loop, autograph=False, jit_compile=fuse))
+            step = functools.partial(step)
             self._compiled[key] = tf.function(step, input_signature=signature, autograph=False)
         return self._compiled[key](*arguments)
 

@@ -1,5 +1,6 @@
 """Paths along an arc in the latents of a flow."""
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -71,8 +72,12 @@ class TransportedPath(Path):
     def _computed_images(self) -> list[np.ndarray]:
         import tensorflow as tf
 
-        # Compiled: thousands of steps of an autoregressive flow are slow one by one.
-        forward, inverse = tf.function(self.flow.forward), tf.function(self.flow.inverse)
+        # Compiled: thousands of steps of an autoregressive flow are slow one by one. Partial:
+        # TensorFlow counts traces by code, and would warn of the fifth path.
+        forward, inverse = (
+            tf.function(functools.partial(method))
+            for method in (self.flow.forward, self.flow.inverse)
+        )
         rows = [pack(end, self.axes).astype("float32") for end in self.ends]
         latents = [forward(tf.constant(r)).numpy() for r in rows]
         gaps = [r - inverse(tf.constant(z)).numpy() for r, z in zip(rows, latents, strict=True)]
@@ -122,7 +127,7 @@ class TransportedPath(Path):
 
         if self._compiled is None:
             images = [tf.constant(array) for array in self.images]
-            self._compiled = tf.function(lambda s: self._rows(s, images))
+            self._compiled = tf.function(functools.partial(self._rows, images=images))
         return self._compiled(tf.constant(t, "float32")).numpy()
 
     def _state(self, t: float) -> list[np.ndarray]:

@@ -5,6 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import mc_keras as mc
 from mc_keras.paths import AffinePath, Bezier
@@ -189,3 +190,18 @@ def test_networks_in_double_precision_are_measured_in_it(method):
     report = mc.evaluate_path(path, {"test": (x, y)}, 3, loss=loss, metrics=[], verbose=0)
     assert report["test_loss"][1] < 1e-25
     assert report["test_loss"].min() >= 0.0
+
+
+def test_paths_measured_one_after_the_other_bring_no_warnings(caplog):
+    """TensorFlow warns of a function traced again and again; each network has its own."""
+    logger = tf.get_logger()
+    logger.addHandler(caplog.handler)
+    try:
+        path = mc.connect(batch_norm_network(0), batch_norm_network(1), "linear")
+        split = classification_data(path.space.model.input_shape[1:], 40)
+        for _ in range(6):
+            mc.evaluate_path(path, {"train": split}, 3, verbose=0)
+            path.model(0.5, batch_norm_data=split[0])
+    finally:
+        logger.removeHandler(caplog.handler)
+    assert "retracing" not in caplog.text
