@@ -1,5 +1,6 @@
 """A linear layer and the batch norm behind it, solved for as one linear map."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -8,7 +9,6 @@ from numpy.typing import NDArray
 
 from mc_keras.adjustment.linear_layers import LinearLayer
 from mc_keras.adjustment.networks import Network
-from mc_keras.weight_space import WeightSpace
 
 
 class NormedLayer:
@@ -21,7 +21,7 @@ class NormedLayer:
         layer: The linear layer.
         begin: Number of its call.
         norm: The batch norm, whose call is the next one.
-        space: Weight space of the model.
+        ends: The networks at the two ends.
     """
 
     def __init__(
@@ -29,13 +29,15 @@ class NormedLayer:
         layer: LinearLayer,
         begin: int,
         norm: keras.layers.BatchNormalization,
-        space: WeightSpace,
+        ends: Sequence[Network],
     ):
         self.layer, self._begin = layer, begin
+        space = ends[0].space
         variables, states = (
             {id(v): i for i, v in enumerate(some)}
             for some in (space.variables, space.state_variables)
         )
+        self._lengths = [np.linalg.norm(self._linear(end)[0], axis=0) for end in ends]
         self._scale, self._offset = variables[id(norm.gamma)], variables[id(norm.beta)]
         self._mean, self._variance = (
             states[id(v)] for v in (norm.moving_mean, norm.moving_variance)
@@ -74,27 +76,36 @@ class NormedLayer:
         offset = _float64(behind.point[self._offset]) + factor * (bias - mean)
         return np.concatenate([factor * kernel, offset[None]])
 
-    def unfolded(self, folded: NDArray[np.float64], network: Network) -> NDArray[np.float64]:
+    def unfolded(
+        self, folded: NDArray[np.float64], network: Network, t: float
+    ) -> NDArray[np.float64]:
         """Kernel, scale and offset, one below the other, that give such a map.
 
-        The kernel is as long, for each unit, as that of the network, and points the same way: what
-        is on a straight line between two solutions is then near what is between their maps.
+        For each unit the kernel has a length between those of the ends, and the scale the sign that
+        it has in the network: what is on a straight line between two solutions is then near what
+        is between their maps. (A length between those of the ends, not that of a kernel between
+        theirs, which may cancel: batch norm would make up for any length, but for its epsilon.)
+        Units that are to give a constant keep their kernel, and get a scale of 0.
 
         Args:
             folded: The map.
             network: One that is before the layer.
+            t: Position.
         """
         kernel, bias = self._linear(network)
-        lengths, wanted = np.linalg.norm(kernel, axis=0), np.linalg.norm(folded[:-1], axis=0)
-        found = (lengths > 0) & (wanted > 0)
+        lengths = (1 - t) * self._lengths[0] + t * self._lengths[1]
+        wanted = np.linalg.norm(folded[:-1], axis=0)
+        varies = wanted > 0
+        found = varies & (lengths > 0)
         factor = np.where(found, lengths / np.where(found, wanted, 1.0), 1.0)
         factor *= np.where(_float64(network.point[self._scale]) < 0, -1.0, 1.0)
-        kernel = factor * folded[:-1]
+        kernel = np.where(varies, factor * folded[:-1], kernel)
         trial = network.at(network.point, network.state)
         trial.set(self.layer.kernel, kernel.reshape(self.layer.layer.kernel.shape))
         mean, deviation = self._moments(self.measured(trial))
-        offset = folded[-1] + (mean - bias) / factor
-        return np.concatenate([kernel, (deviation / factor)[None], offset[None]])
+        scale = np.where(varies, deviation / factor, 0.0)
+        offset = folded[-1] + scale * (mean - bias) / deviation
+        return np.concatenate([kernel, scale[None], offset[None]])
 
     def arrays(self, matrix: NDArray) -> dict[int, NDArray]:
         """Kernel, scale and offset from what `unfolded` gives, by their numbers."""

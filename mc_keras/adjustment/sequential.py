@@ -208,7 +208,7 @@ def _goals(
             layer, normed, kept = layers[position], None, []
             if solver.fits and (norm := program.norm_behind(position)) is not None:
                 op = program.calls[norm].op
-                normed = NormedLayer(layer, position, op, ends[0].space)
+                normed = NormedLayer(layer, position, op, ends)
             for network in ends:
                 network.settle(position)
                 if normed:

@@ -105,7 +105,7 @@ class LeastSquares(Solver):
             given = normed.features(features) if normed else features
             equations.add(given, (1 - t) * start + t * end - others)
         solution = equations.solve()
-        return normed.unfolded(solution, network) if normed else solution
+        return normed.unfolded(solution, network, t) if normed else solution
 
 
 def equations_of(

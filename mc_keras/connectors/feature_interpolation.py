@@ -12,15 +12,16 @@ class FeatureInterpolation(SolvedAtKnots):
 
     A layer is given the features of the network as it is so far, and is fitted to what its
     activation is given in the two ends, interpolated: `(1 - t) * start + t * end`. Each layer thus
-    makes good what the layers before it got wrong. Where its outputs are added to others before
-    anything else reads them, as on a residual stream, the sum is what is fitted, batch norm before
-    it included. No labels are used. Between the positions the path is straight. It is at its best
+    makes good what the layers before it got wrong. Where only batch norm reads its outputs, what
+    that gives is fitted, and its scale and offset are solved for too. Where they are added to
+    others before anything else reads them, as on a residual stream, the sum is what is fitted. No
+    labels are used. Between the positions the path is straight. It is at its best
     where the units of the ends are lined up first:
     `OptimalTransport(along=FeatureInterpolation())`, which is what the name `best` begins with.
 
     Args:
-        base: `Linear()` or `Arc()`: weights of layers that are not solved for, such as the first,
-            and those that solutions are pulled to.
+        base: `Linear()` or `Arc()`: weights of layers that are not solved for, such as the first
+            if no batch norm is behind it, and those that solutions are pulled to.
         stagger: How far the layers go one after the other: 0, all at once; 1, each when the one
             before it is done. Of `n` layers whose weights differ each takes
             `1 / (1 + stagger * (n - 1))` of the way; all that lead to the outputs count as one.

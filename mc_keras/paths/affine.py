@@ -192,10 +192,15 @@ class AffinePath(Path):
 def _combine(values: list[Any], arrays: list[np.ndarray], variable: keras.Variable) -> np.ndarray:
     """`sum(values[k] * arrays[k])` in the variable's shape and dtype; zero terms are not read."""
     dtype, precision = arrays[0].dtype, _precision(variable)
+    terms = [
+        (c, array) for c, array in zip(values, arrays, strict=True) if np.ndim(c) != 0 or c != 0.0
+    ]
+    if len({id(array) for _, array in terms}) == 1 and all(np.ndim(c) == 0 for c, _ in terms):
+        # Between two knots with the same array lies that array, to the bit.
+        share = sum(c for c, _ in terms)
+        terms = [(1.0 if np.isclose(share, 1.0, rtol=1e-12) else share, terms[0][1])]
     total: Any = None
-    for c, array in zip(values, arrays, strict=True):
-        if np.ndim(c) == 0 and c == 0.0:
-            continue
+    for c, array in terms:
         # An array even of a scalar variable, for which NumPy gives a number.
         term = np.asarray(np.multiply(array, np.asarray(c, precision), dtype=precision))
         total = term if total is None else np.add(total, term, out=_room_for(total, term))

@@ -33,7 +33,7 @@ def before(request):
     network = Network(program, space, space.read(), space.read_state(), {program.input: x})
     (first, _) = program.linear
     layer = program.linear_layers(space, 1000, 0)[first]
-    return network, NormedLayer(layer, first, program.calls[first + 1].op, space)
+    return network, NormedLayer(layer, first, program.calls[first + 1].op, [network, network])
 
 
 def given(network, normed):
@@ -56,7 +56,7 @@ def test_any_map_can_be_unfolded(before):
     features, _ = given(network, normed)
     folded = np.random.default_rng(1).normal(size=(features.shape[1], 5))
     folded[:-1, 3] = 0.0  # a unit that gives a constant
-    variables = normed.arrays(normed.unfolded(folded, network).astype("float32"))
+    variables = normed.arrays(normed.unfolded(folded, network, 0.3).astype("float32"))
     kernel = np.array(network.point[normed.layer.kernel])
     for number, array in variables.items():
         assert array.shape == network.point[number].shape
@@ -70,8 +70,22 @@ def test_any_map_can_be_unfolded(before):
     assert (np.sign(scale[[0, 1, 2, 4]]) == [1, -1, 1, -1]).all()
 
 
+def test_units_are_as_long_as_in_the_ends_and_constant_ones_keep_their_kernel(before):
+    """Also where the kernel between those of the ends nearly cancels."""
+    network, normed = before
+    kernel = np.array(network.point[normed.layer.kernel])
+    folded = normed.folded(network)
+    folded[:-1, 2] = 0.0
+    network.set(normed.layer.kernel, kernel * np.float32([1e-6, 1.0, 1.0, 1.0, 1.0]))
+    found = normed.arrays(normed.unfolded(folded, network, 0.3).astype("float32"))
+    lengths = [np.linalg.norm(k.reshape(-1, 5), axis=0) for k in (kernel, found[normed.numbers[0]])]
+    np.testing.assert_allclose(lengths[1], lengths[0], rtol=1e-4)
+    scale = found[normed.numbers[1]]
+    np.testing.assert_allclose(scale, [1.5, -0.7, 0.0, 2.0, -1.0], rtol=1e-3)
+
+
 def test_folded_and_unfolded_it_stays(before):
     network, normed = before
-    variables = normed.arrays(normed.unfolded(normed.folded(network), network))
+    variables = normed.arrays(normed.unfolded(normed.folded(network), network, 0.3))
     for number, array in variables.items():
         np.testing.assert_allclose(array, network.point[number], rtol=1e-4, atol=1e-4)
