@@ -20,7 +20,7 @@ verify    checks files, rebuilds what they hold (default: all that some place ha
           again and compares with the manifest, as it does cards; ends with exit code 1 if anything
           differs or is broken. Connection models are evaluated on the path between the two networks
           of the zoo's pair of their recipe.
-train     trains both ends of a recipe, in runs/RECIPE/seedSEED, and adds them to --zoo.
+train     trains both ends of a recipe, in --runs/RECIPE/seedSEED, and adds them to --zoo.
 add       adds to --zoo two runs of mc-train, or a connection model that it trained with the
           networks that it was not trained on, the two of a pair one after the other, or a file of
           networks that it trained by --count.
@@ -48,6 +48,7 @@ _SOURCE = flags.DEFINE_string(
 _ZOO = flags.DEFINE_string("zoo", None, "Zoo folder to write to.")
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of TFDS data sets.")
 _EPOCHS = flags.DEFINE_integer("epochs", None, "train: not the recipe's number.", lower_bound=1)
+_RUNS = flags.DEFINE_string("runs", "runs", "train: folder of the trainings.")
 _START = flags.DEFINE_string("start", None, "add: folder of the run that is the start.")
 _END = flags.DEFINE_string("end", None, "add: folder of the run that is the end.")
 _CONNECTION = flags.DEFINE_string("connection", None, "add: folder of a connection model's run.")
@@ -151,7 +152,10 @@ def _verify(names: Sequence[str]) -> int:
     for entry in entries:
         if not card_agrees(entry.name, _SOURCE.value):
             problems += 1
-            print(f"{entry.name}  README.md DIFFERS from what mc-zoo info {entry.name} shows")
+            print(
+                f"{entry.name}  README.md DIFFERS from what mc-zoo info {entry.name} shows, or is "
+                "gone"
+            )
         try:
             comparisons = verify(entry.name, _SOURCE.value, _DATA_DIR.value)
         except NotHereError as error:
@@ -186,7 +190,7 @@ def _train(names: Sequence[str]) -> None:
 
     from mc_keras.zoo.training import train
 
-    runs = [f"runs/{recipe.name}/seed{seed}" for seed in recipe.seeds]
+    runs = [f"{_RUNS.value}/{recipe.name}/seed{seed}" for seed in recipe.seeds]
     for seed, run in zip(recipe.seeds, runs, strict=True):
         train(recipe, seed, run, epochs=_EPOCHS.value, data_dir=_DATA_DIR.value)
     _pack(zoo, *runs)
@@ -272,7 +276,7 @@ _ACTIONS = {
     "info": (_info, (_SOURCE,)),
     "fetch": (_fetch, (_SOURCE, _ZOO)),
     "verify": (_verify, (_SOURCE, _DATA_DIR)),
-    "train": (_train, (_ZOO, _DATA_DIR, _EPOCHS, *_TO_SAY)),
+    "train": (_train, (_ZOO, _RUNS, _DATA_DIR, _EPOCHS, *_TO_SAY)),
     "add": (_add, (_ZOO, _DATA_DIR, *_OF_ADD, *_TO_SAY)),
 }
 

@@ -29,6 +29,13 @@ def text(where: str, value: Any) -> str:
     return value
 
 
+def text_or_none(where: str, value: Any) -> str:
+    """A string, which may be empty."""
+    if not isinstance(value, str):
+        raise Invalid(f"{where} must be a text, found {value!r}")
+    return value
+
+
 def name(where: str, value: Any) -> str:
     """A string of lower-case letters, digits, underscores and hyphens."""
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", text(where, value)):

@@ -77,7 +77,7 @@ _OF_EVERY_KIND = {
     "dataset_license": checks.text,
     "created": checks.day,
     "versions": checks.mapping_of(checks.text),
-    "notes": checks.anything,
+    "notes": checks.text_or_none,
 }
 _RULES: dict[type[AnyEntry], checks.Rule] = {
     Entry: checks.record(
@@ -87,7 +87,7 @@ _RULES: dict[type[AnyEntry], checks.Rule] = {
             "seeds": _per_role(checks.natural),
             "files": _per_role(_WEIGHTS_FILE),
             "metrics": _per_role(checks.record(dict.fromkeys(METRICS, checks.number))),
-            "history": checks.anything,
+            "history": checks.text_or_none,
         },
         optional=("notes", "history"),
     ),

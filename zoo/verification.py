@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from mc_keras.cloning import clone
 from mc_keras.evaluation import evaluate_path
@@ -83,14 +84,21 @@ def verify(
 
     Raises:
         NotHereError: If no place has the files of the entry.
-        ValueError: If there is no such entry, or its files are missing, truncated or altered.
+        ValueError: If there is no such entry, its files are missing, truncated or altered, or a
+            network of the sizes that the manifest gives does not fit into memory.
 
     Example:
     >>> all(comparison.agrees for comparison in verify("fc_digits"))
     True
     """
-    kind = type(manifest_of(source).find(name))
-    return _VERIFICATIONS[kind](name, source, data_dir)
+    entry = manifest_of(source).find(name)
+    try:
+        return _VERIFICATIONS[type(entry)](name, source, data_dir)
+    except (MemoryError, tf.errors.ResourceExhaustedError) as error:
+        raise ValueError(
+            f"Networks as the manifest describes {name!r} do not fit into memory: "
+            f"{entry.architecture.config}."
+        ) from error
 
 
 def card_agrees(name: str, source: str | os.PathLike[str] | None = None) -> bool:
@@ -101,16 +109,16 @@ def card_agrees(name: str, source: str | os.PathLike[str] | None = None) -> bool
         source: As for `load_pair`.
 
     Returns:
-        False if the card is another text; True also where there is no card, as on a server.
+        False if a zoo folder has another card, or none; True for a server, whose cards nobody reads.
 
     Raises:
         ValueError: If there is no such entry.
     """
     entry, folder = manifest_of(source).find(name), folder_of(source)
-    if folder is None or not (folder / name / CARD_NAME).is_file():
+    if folder is None:
         return True
-    card = (folder / name / CARD_NAME).read_text(encoding="utf-8", errors="replace")
-    return card == card_of(entry)
+    card = folder / name / CARD_NAME
+    return card.is_file() and card.read_text("utf-8", errors="replace") == card_of(entry)
 
 
 def measure(model: keras.Model, data: DataSet) -> dict[str, float]:

@@ -122,6 +122,10 @@ def test_verify_goes_on_after_a_broken_file(zoo, tmp_path):
     done = mc_zoo("verify", "fc1_digits_rnvp_flow", f"--source={tmp_path}")
     assert done.returncode == 1
     assert "fc1_digits_rnvp_flow  README.md DIFFERS" in done.stdout
+    card.unlink()
+    done = mc_zoo("verify", "fc1_digits_rnvp_flow", f"--source={tmp_path}")
+    assert done.returncode == 1
+    assert "shows, or is gone" in done.stdout
 
 
 def test_fetch_into_a_folder_and_into_the_cache(zoo, tmp_path):
@@ -138,13 +142,17 @@ def test_fetch_into_a_folder_and_into_the_cache(zoo, tmp_path):
 @pytest.mark.slow
 def test_train_makes_a_pair(zoo, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    done = mc_zoo("train", "fc_digits", "--epochs=1", f"--zoo={tmp_path / 'my_zoo'}")
+    train = "train", "fc_digits", f"--zoo={tmp_path / 'my_zoo'}", "--runs=mine"
+    done = mc_zoo(*train, "--epochs=1")
     assert done.returncode == 0, done.stderr
     entry = manifest.load_manifest(tmp_path / "my_zoo")["fc_digits"]
     assert entry.seeds == manifest.load_manifest(zoo)["fc_digits"].seeds
-    assert sorted(os.listdir(tmp_path / "runs/fc_digits")) == [
+    assert sorted(os.listdir(tmp_path / "mine/fc_digits")) == [
         f"seed{seed}" for seed in sorted(entry.seeds.values())
     ]
+    done = mc_zoo(*train)
+    assert done.returncode == 1
+    assert "mine/fc_digits/seed0 holds a finished run of another recipe, seed or" in done.stderr
 
 
 @pytest.mark.slow

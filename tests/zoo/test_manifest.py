@@ -148,6 +148,8 @@ def test_newer_schema_is_told_apart_from_a_broken_one(tmp_path):
         ("architecture/input_shape", "8x8", "must be a list"),
         ("architecture/config", [5], "must be a mapping"),
         ("seeds/end", -1, "integer >= 0"),
+        ("notes", 5, r"\['notes'\] must be a text, found 5"),
+        ("history", None, r"\['history'\] must be a text, found None"),
         ("colour", "red", "unknown key 'colour'"),
     ],
 )

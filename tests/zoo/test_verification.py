@@ -1,4 +1,5 @@
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
@@ -45,6 +46,16 @@ def test_wrong_numbers_in_a_manifest_are_found(tiny_zoo):
     manifest.put_entry(tiny_zoo, dataclasses.replace(entry, metrics=metrics))
     wrong = [(c.role, c.metric) for c in verify("tiny_digits", tiny_zoo) if not c.agrees]
     assert wrong == [("start", "test_accuracy"), ("end", "train_loss")]
+
+
+def test_a_network_larger_than_memory_is_named(tiny_zoo, tmp_path):
+    shutil.copytree(tiny_zoo, tmp_path, dirs_exist_ok=True)
+    entry = manifest.load_manifest(tmp_path)["tiny_digits"]
+    config = {**entry.architecture.config, "hidden": [10**12]}
+    architecture = dataclasses.replace(entry.architecture, config=config)
+    manifest.put_entry(tmp_path, dataclasses.replace(entry, architecture=architecture))
+    with pytest.raises(ValueError, match=r"describes 'tiny_digits' do not fit into memory: .*1000"):
+        verify("tiny_digits", tmp_path)
 
 
 def test_measure_agrees_with_keras(tiny_zoo):
