@@ -109,7 +109,7 @@ def card_agrees(name: str, source: str | os.PathLike[str] | None = None) -> bool
         source: As for `load_pair`.
 
     Returns:
-        False if a zoo folder has another card, or none; True for a server, whose cards nobody reads.
+        False if a zoo folder has another card, or none; True for a server: nobody reads its cards.
 
     Raises:
         ValueError: If there is no such entry.
