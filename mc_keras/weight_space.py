@@ -12,6 +12,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 Point = list[Any]
 
@@ -146,12 +147,20 @@ class WeightSpace:
         mapping += zip(self.state_variables, state, strict=True)
         if seeds is not None:
             mapping += zip(self.seed_variables, seeds, strict=True)
-        with (
-            keras.StatelessScope(
-                state_mapping=mapping, collect_losses=True, initialize_variables=False
-            ) as scope,
-            self._normalized(),
-        ):
+        ready = [_is_tensor_for(variable, value) for variable, value in mapping]
+        scope = keras.StatelessScope(
+            state_mapping=[
+                pair for pair, is_ready in zip(mapping, ready, strict=True) if not is_ready
+            ],
+            collect_losses=True,
+            initialize_variables=False,
+        )
+        # Without the checks of the constructor, which for one layer of a deep network take longer
+        # than the layer.
+        for pair, is_ready in zip(mapping, ready, strict=True):
+            if is_ready:
+                scope.add_update(pair)
+        with scope, self._normalized():
             result = compute()
         return result, [scope.get_current_value(v) for v in self.state_variables]
 
@@ -207,6 +216,11 @@ def check_finite(point: Sequence[np.ndarray], space: WeightSpace, name: str) -> 
 def layers_inside(model: keras.Layer) -> Iterator[keras.Layer]:
     """A model, its layers, theirs, and so on."""
     return model._flatten_layers()
+
+
+def _is_tensor_for(variable: keras.Variable, value: Any) -> bool:
+    """Whether a value is a tensor of a variable's precision, as is in its place."""
+    return isinstance(value, tf.Tensor) and value.dtype.name == variable.dtype
 
 
 def _to_numpy(variable: keras.Variable) -> np.ndarray:

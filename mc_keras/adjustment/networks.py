@@ -99,11 +99,10 @@ class Network:
         Args:
             position: Number of the call.
         """
-        call = self.program.calls[position]
         if self.program.measures(position):
             self.settle(position)
-            self._measure(call)
-        self.waiting.append(call)
+            self.measure(position)
+        self.waiting.append(self.program.calls[position])
 
     def settle(self, position: int) -> None:
         """Hold what calls from `position` on will read, and the input."""
@@ -234,8 +233,15 @@ class Network:
     def _here(self, compute: Callable[[], Any]) -> Any:
         return self.space.at(self.point, compute, state=self.state)[0]
 
-    def _measure(self, call: ProgramCall) -> None:
-        """Moments of what a batch-norm layer reads, pooled over blocks in float64."""
+    def measure(self, position: int) -> None:
+        """Set the statistics of a batch-norm layer to the moments of what it reads.
+
+        They are pooled over blocks in float64. Nothing is held: `run` passes a layer.
+
+        Args:
+            position: Number of the call.
+        """
+        call = self.program.calls[position]
         (slot,) = call.inputs
         count, mean, squares = 0, np.zeros(()), np.zeros(())
         for part in blocks(self.num_examples):

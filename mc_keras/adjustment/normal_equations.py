@@ -12,9 +12,10 @@ from threadpoolctl import ThreadpoolController
 # Rows of one product: few enough for single precision to add up, enough to be fast.
 _ROWS = 4000
 # Below so many features a product is over before the threads of BLAS have met: where other
-# processes want the cores, waiting for each other made it ten times slower. Single precision is not
-# worth its rounding there either.
+# processes want the cores, waiting for each other made it ten times slower.
 _MANY_FEATURES = 1000
+# From so many on single precision takes half the time; of fewer it is not worth its rounding.
+_SINGLE_FEATURES = 500
 # Eigenvalues of a Gram matrix are squares of singular values: this is 1e-6 of the largest of those.
 _SMALLEST_EIGENVALUE = 1e-12
 # Of a matrix to be solved with, which is copied once.
@@ -27,7 +28,7 @@ class NormalEquations:
     """`min ||features @ solution - targets||^2` near a prior, added up block by block.
 
     Memory is `O(num_features^2)`, whatever the number of rows; blocks may come in any order. What
-    is added up, in float64, is what the prior misses: of 1000 features or more, with a ridge of
+    is added up, in float64, is what the prior misses: of 500 features or more, with a ridge of
     1e-5 or more, the products of one block can then be computed in float32, twice as fast. Their
     rounding acts like a ridge a hundred times smaller than one of 1e-4, and a prior that misses
     nothing stays. All else is float64.
@@ -57,7 +58,7 @@ class NormalEquations:
         self.missing = np.zeros(self.prior.shape)
         self.num_rows = 0
         self._single: NDArray | None = None
-        if ridge >= _RIDGE_OF_SINGLE and num_features >= _MANY_FEATURES:
+        if ridge >= _RIDGE_OF_SINGLE and num_features >= _SINGLE_FEATURES:
             self._single = np.zeros_like(self.gram, "float32", order="F")
         dtype = "float64" if self._single is None else "float32"
         self._features = np.empty((_ROWS, num_features), dtype)

@@ -43,19 +43,16 @@ class NormedLayer:
             states[id(v)] for v in (norm.moving_mean, norm.moving_variance)
         )
         self._epsilon = norm.epsilon
-        self.dtype = layer.dtype
 
     @property
     def numbers(self) -> list[int]:
         """Numbers of what is solved for in the point: kernel, scale and offset."""
         return [self.layer.kernel, self._scale, self._offset]
 
-    def measured(self, network: Network) -> Network:
-        """A network as it is, run on from before the layer to behind the batch norm."""
-        other = network.at(network.point, network.state)
-        other.run(self._begin)
-        other.run(self._begin + 1)
-        return other
+    def run(self, network: Network) -> None:
+        """Pass the layer and the batch norm, see `Network.run`."""
+        network.run(self._begin)
+        network.run(self._begin + 1)
 
     def features(self, rows: NDArray) -> NDArray:
         """Rows of features, see `LinearLayer`, with a constant 1 for the offset."""
@@ -69,17 +66,17 @@ class NormedLayer:
         Args:
             network: One that is before the layer.
         """
-        behind = self.measured(network)
+        behind = network.at(network.point, network.state)
+        behind.run(self._begin)
+        behind.measure(self._begin + 1)
         mean, deviation = self._moments(behind)
         kernel, bias = self._linear(behind)
         factor = _float64(behind.point[self._scale]) / deviation
         offset = _float64(behind.point[self._offset]) + factor * (bias - mean)
         return np.concatenate([factor * kernel, offset[None]])
 
-    def unfolded(
-        self, folded: NDArray[np.float64], network: Network, t: float
-    ) -> NDArray[np.float64]:
-        """Kernel, scale and offset, one below the other, that give such a map.
+    def pass_with(self, folded: NDArray[np.float64], network: Network, t: float) -> None:
+        """Give a network kernel, scale and offset that make such a map, and pass both.
 
         For each unit the kernel has a length between those of the ends, and the scale the sign that
         it has in the network: what is on a straight line between two solutions is then near what
@@ -100,17 +97,13 @@ class NormedLayer:
         factor = np.where(found, lengths / np.where(found, wanted, 1.0), 1.0)
         factor *= np.where(_float64(network.point[self._scale]) < 0, -1.0, 1.0)
         kernel = np.where(varies, factor * folded[:-1], kernel)
-        trial = network.at(network.point, network.state)
-        trial.set(self.layer.kernel, kernel.reshape(self.layer.layer.kernel.shape))
-        mean, deviation = self._moments(self.measured(trial))
+        network.set(self.layer.kernel, kernel.reshape(self.layer.layer.kernel.shape))
+        # Measured, batch norm is not made yet: its scale and offset may still be set.
+        self.run(network)
+        mean, deviation = self._moments(network)
         scale = np.where(varies, deviation / factor, 0.0)
-        offset = folded[-1] + scale * (mean - bias) / deviation
-        return np.concatenate([kernel, scale[None], offset[None]])
-
-    def arrays(self, matrix: NDArray) -> dict[int, NDArray]:
-        """Kernel, scale and offset from what `unfolded` gives, by their numbers."""
-        kernel = matrix[:-2].reshape(self.layer.layer.kernel.shape)
-        return dict(zip(self.numbers, (kernel, *matrix[-2:]), strict=True))
+        network.set(self._scale, scale)
+        network.set(self._offset, folded[-1] + scale * (mean - bias) / deviation)
 
     def _linear(self, network: Network) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         matrix = self.layer.matrix_at(network.point)

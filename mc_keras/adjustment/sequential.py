@@ -161,16 +161,24 @@ class _Walk:
             self._reached += 1
         self.end.settle(self._reached)
         self.bar.add(sum(position < self._reached for position in self.goals))
-        network = self.end.at(point, state)
-        for position in range(self._reached, self._past):
-            if position in self.goals:
-                network.settle(position)
-                call, goal = program.calls[position], self.goals[position]
-                own = share[program.step_of(position)]
-                solve = functools.partial(self.solver, call, network, goal, own)
-                put(goal.solved, network, self.solutions, solve)
-                self.bar.add(1)
-            network.run(position)
+        network, position = self.end.at(point, state), self._reached
+        while position < self._past:
+            if position not in self.goals:
+                network.run(position)
+                position += 1
+                continue
+            network.settle(position)
+            call, goal = program.calls[position], self.goals[position]
+            own = share[program.step_of(position)]
+            solve = functools.partial(self.solver, call, network, goal, own)
+            if goal.normed:
+                goal.normed.pass_with(self.solutions.next(solve), network, own)
+                position += 2
+            else:
+                put(goal.layer, network, self.solutions, solve)
+                network.run(position)
+                position += 1
+            self.bar.add(1)
         return [np.array(array) for array in network.point]
 
 
@@ -202,25 +210,31 @@ def _goals(
 ) -> dict[int, Goal]:
     """What layers are to give, by the numbers of their calls."""
     program, goals, left = ends[0].program, dict[int, Goal](), ROWS_BYTES
-    for position in range(max(layers, default=-1) + 1):
-        if position in layers:
-            beside = program.beside(position) if solver.fits else ()
-            layer, normed, kept = layers[position], None, []
-            if solver.fits and (norm := program.norm_behind(position)) is not None:
-                op = program.calls[norm].op
-                normed = NormedLayer(layer, position, op, ends)
+    position, past = 0, max(layers, default=-1) + 1
+    while position < past:
+        if position not in layers:
             for network in ends:
-                network.settle(position)
-                if normed:
-                    behind = normed.measured(network)
-                    rows = behind.sums(layer, [*program.calls[position + 1].outputs, *beside])
-                else:
-                    rows = network.rows(layer, program.calls[position], beside)
-                kept.append(KeptBlocks(rows, left))
-                left = max(left - kept[-1].nbytes, 0)
-            goals[position] = Goal(layer, kept, beside, normed)
+                network.run(position)
+            position += 1
+            continue
+        beside = program.beside(position) if solver.fits else ()
+        layer, normed, kept = layers[position], None, []
+        norm = program.norm_behind(position) if solver.fits else None
+        if norm is not None:
+            normed = NormedLayer(layer, position, program.calls[norm].op, ends)
         for network in ends:
-            network.run(position)
+            network.settle(position)
+            if normed:
+                normed.run(network)
+                rows = network.sums(layer, [*program.calls[position + 1].outputs, *beside])
+            else:
+                rows = network.rows(layer, program.calls[position], beside)
+            kept.append(KeptBlocks(rows, left))
+            left = max(left - kept[-1].nbytes, 0)
+            if not normed:
+                network.run(position)
+        goals[position] = Goal(layer, kept, beside, normed)
+        position += 2 if normed else 1
     return goals
 
 

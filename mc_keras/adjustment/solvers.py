@@ -62,7 +62,7 @@ class Solver(abc.ABC):
     def __call__(
         self, call: ProgramCall, network: Network, goal: Goal, t: float
     ) -> NDArray[np.float64]:
-        """What is solved for, as the `arrays` of `goal.solved` take it.
+        """What is solved for: as `LinearLayer.arrays` take it, or `NormedLayer.pass_with`.
 
         Args:
             call: The call of the layer.
@@ -104,8 +104,7 @@ class LeastSquares(Solver):
         for (features, others), start, end in zip(rows, *goal.ends, strict=True):
             given = normed.features(features) if normed else features
             equations.add(given, (1 - t) * start + t * end - others)
-        solution = equations.solve()
-        return normed.unfolded(solution, network, t) if normed else solution
+        return equations.solve()
 
 
 def equations_of(
@@ -117,7 +116,7 @@ def equations_of(
 
 
 def put(
-    layer: LinearLayer | NormedLayer,
+    layer: LinearLayer,
     network: Network,
     solutions: Solutions,
     solve: Callable[[], NDArray[np.float64]],

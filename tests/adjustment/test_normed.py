@@ -40,8 +40,17 @@ def given(network, normed):
     """Features of the layer, and what the batch norm gives, in rows."""
     (call, norm) = network.program.calls[:2]
     features = [rows for rows, _ in network.features(normed.layer, call)]
-    outputs = list(normed.measured(network).sums(normed.layer, norm.outputs))
+    behind = network.at(network.point, network.state)
+    normed.run(behind)
+    outputs = list(behind.sums(normed.layer, norm.outputs))
     return normed.features(np.concatenate(features)), np.concatenate(outputs)
+
+
+def passed(network, normed, folded):
+    """A network behind both, and what it has for kernel, scale and offset."""
+    behind = network.at(network.point, network.state)
+    normed.pass_with(folded, behind, 0.3)
+    return behind, [np.array(behind.point[number]) for number in normed.numbers]
 
 
 def test_folded_it_gives_what_the_batch_norm_gives(before):
@@ -51,22 +60,23 @@ def test_folded_it_gives_what_the_batch_norm_gives(before):
     np.testing.assert_allclose(np.abs(outputs.std(0)), [1.5, 0.7, 0.3, 2.0, 1.0], rtol=0.1)
 
 
-def test_any_map_can_be_unfolded(before):
+def test_any_map_can_be_given(before):
     network, normed = before
     features, _ = given(network, normed)
     folded = np.random.default_rng(1).normal(size=(features.shape[1], 5))
     folded[:-1, 3] = 0.0  # a unit that gives a constant
-    variables = normed.arrays(normed.unfolded(folded, network, 0.3).astype("float32"))
-    kernel = np.array(network.point[normed.layer.kernel])
-    for number, array in variables.items():
-        assert array.shape == network.point[number].shape
-        network.set(number, array)
-    np.testing.assert_allclose(given(network, normed)[1], features @ folded, atol=1e-3)
+    behind, (found, scale, _) = passed(network, normed, folded)
+    for number in normed.numbers:
+        assert behind.point[number].shape == network.point[number].shape
+    outputs = behind.sums(normed.layer, network.program.calls[1].outputs)
+    np.testing.assert_allclose(np.concatenate(list(outputs)), features @ folded, atol=1e-3)
+    # The weights alone give it too, statistics measured anew.
+    alone = network.at(behind.point, network.state)
+    np.testing.assert_allclose(given(alone, normed)[1], features @ folded, atol=1e-3)
     # Units keep their length and the sign of their scale: neighbours on a path are near.
-    found = np.array(network.point[normed.layer.kernel])
+    kernel = np.array(network.point[normed.layer.kernel])
     lengths = [np.linalg.norm(k.reshape(-1, 5), axis=0) for k in (kernel, found)]
     np.testing.assert_allclose(lengths[1][[0, 1, 2, 4]], lengths[0][[0, 1, 2, 4]], rtol=1e-5)
-    scale = np.array(network.point[normed.numbers[1]])
     assert (np.sign(scale[[0, 1, 2, 4]]) == [1, -1, 1, -1]).all()
 
 
@@ -77,15 +87,16 @@ def test_units_are_as_long_as_in_the_ends_and_constant_ones_keep_their_kernel(be
     folded = normed.folded(network)
     folded[:-1, 2] = 0.0
     network.set(normed.layer.kernel, kernel * np.float32([1e-6, 1.0, 1.0, 1.0, 1.0]))
-    found = normed.arrays(normed.unfolded(folded, network, 0.3).astype("float32"))
-    lengths = [np.linalg.norm(k.reshape(-1, 5), axis=0) for k in (kernel, found[normed.numbers[0]])]
+    _, (found, scale, _) = passed(network, normed, folded)
+    lengths = [np.linalg.norm(k.reshape(-1, 5), axis=0) for k in (kernel, found)]
     np.testing.assert_allclose(lengths[1], lengths[0], rtol=1e-4)
-    scale = found[normed.numbers[1]]
     np.testing.assert_allclose(scale, [1.5, -0.7, 0.0, 2.0, -1.0], rtol=1e-3)
 
 
-def test_folded_and_unfolded_it_stays(before):
+def test_given_the_map_that_it_makes_it_stays(before):
     network, normed = before
-    variables = normed.arrays(normed.unfolded(normed.folded(network), network, 0.3))
-    for number, array in variables.items():
+    behind, arrays = passed(network, normed, normed.folded(network))
+    for number, array in zip(normed.numbers, arrays, strict=True):
         np.testing.assert_allclose(array, network.point[number], rtol=1e-4, atol=1e-4)
+    for before_it, behind_it in zip(network.point, behind.point, strict=True):
+        np.testing.assert_allclose(behind_it, before_it, rtol=1e-4, atol=1e-4)
