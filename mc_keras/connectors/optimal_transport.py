@@ -44,10 +44,9 @@ class OptimalTransport(Connector):
             and refitting those of the others; `"half_free"`, the same with half of the slots, in
             seven segments; `"auto"`, for each group of units, for the first of one slot, half of
             the slots and swaps whose loss on the data is no higher than that of stage one, or else
-            for the one of lowest loss, `"swaps"` without data. Groups in which a weight leads from
-            unit to unit, as in recurrent layers, are always swapped, and so are those that a layer
-            or group normalization, a softmax or another reduction over the units reads: no slot of
-            theirs is free.
+            for the one of lowest loss, `"swaps"` without data. Groups that a layer or group
+            normalization, a softmax or another reduction over the units reads are always swapped,
+            and so are words that are both read and scored: no slot of theirs is free.
         simultaneous_swaps: Number of swaps in one segment. Fewer, longer segments, a higher loss.
         num_examples: Number of examples, drawn at random, for matching, for refitting and for the
             loss; stage one has them all.

@@ -72,8 +72,35 @@ class Slots:
             index = np.arange(editor.start[number].size, dtype=np.int32)
             positions = axis.take(index.reshape(editor.start[number].shape))
             self.axes[axis.role].append((number, positions))
-        numbers = [number for axes in self.axes.values() for number, _ in axes]
-        self.separate = len(set(numbers)) == len(numbers)
+
+    @property
+    def can_be_freed(self) -> bool:
+        """Whether a slot without outgoing weights can take over the unit of another slot.
+
+        Where a weight leads from unit to unit, as in recurrent layers and on streams that a layer
+        reads and adds to, its rows go out and its columns come in: a column that is copied into a
+        free slot brings no outgoing weight with it. Where the rows of a weight do both, as of words
+        that are read and scored, no slot is free.
+        """
+        incoming, outgoing = (dict(self.axes[role]) for role in ("in", "out"))
+        if not incoming or not outgoing:
+            return False
+        both = incoming.keys() & outgoing.keys()
+        once = len(incoming) + len(outgoing) == sum(map(len, self.axes.values()))
+        return once and all(_stays_free(incoming[n], outgoing[n]) for n in both)
+
+    def sorted(self, order: NDArray[np.int64]) -> dict[int, NDArray]:
+        """The present weights, flat, as they would be with each unit in its own slot."""
+        where = np.argsort(order)
+        arrays = {
+            number: self.editor.now[number].reshape(-1).copy()
+            for axes in self.axes.values()
+            for number, _ in axes
+        }
+        for axes in self.axes.values():
+            for number, positions in axes:
+                arrays[number][positions] = arrays[number][positions[where]]
+        return arrays
 
     def rows(self, role: str, slots: Any = slice(None)) -> list[NDArray]:
         """The present weights in some slots: for each axis an array `(slots, width)`."""
@@ -88,6 +115,17 @@ class Slots:
             (number, positions[slots].ravel(), np.asarray(values).ravel())
             for (number, positions), values in zip(self.axes[role], rows, strict=True)
         ]
+
+
+def _stays_free(incoming: NDArray[np.integer], outgoing: NDArray[np.integer]) -> bool:
+    """Whether a slot without outgoing weights has none after incoming ones are copied into it.
+
+    Args:
+        incoming: Positions of the slots' incoming weights in an array.
+        outgoing: Likewise of their outgoing weights.
+    """
+    both = np.isin(incoming[0], outgoing[0])
+    return bool(np.isin(incoming[1][both], outgoing[0]).all())
 
 
 def lengths(rows: Iterable[NDArray]) -> NDArray[np.float64]:
@@ -168,7 +206,7 @@ def one_slot(
     incoming weights are copied into the free slot, whose outgoing weights are zero; its outgoing
     weights are shifted there, while both slots compute the same. Neither changes the function.
     """
-    kept, outgoing = _drop(slots, order, free, compensation)
+    _, originals, dropped = _drop(slots, order, free, compensation)
     unit = int(free[0])
     order, where = order.copy(), np.argsort(order)
     hole = int(where[unit])
@@ -187,7 +225,7 @@ def one_slot(
         order[hole], where[moved] = moved, hole
         order[source], where[unit] = unit, source
         hole = source
-    _restore(slots, free, kept, outgoing)
+    _restore(slots, free, originals, dropped)
 
 
 def half_free(
@@ -197,7 +235,7 @@ def half_free(
 
     See `one_slot`; `free` holds at least half of the units.
     """
-    kept, outgoing = _drop(slots, order, free, compensation)
+    kept, originals, dropped = _drop(slots, order, free, compensation)
     where = np.argsort(order)
     is_free = np.ones(slots.size, bool)
     is_free[where[kept]] = False
@@ -208,12 +246,12 @@ def half_free(
     stops = np.flatnonzero(is_free)[: len(detour)]
     _move(slots, where[np.r_[direct, detour]], np.r_[direct, stops])
     _move(slots, stops, detour)
-    _restore(slots, free, kept, outgoing)
+    _restore(slots, free, originals, dropped)
 
 
 def _drop(
     slots: Slots, order: NDArray[np.int64], free: NDArray[np.int64], compensation: NDArray
-) -> tuple[NDArray[np.int64], list[NDArray]]:
+) -> tuple[NDArray[np.int64], dict[int, NDArray], dict[int, NDArray]]:
     """The segment that takes the outgoing weights of some units away.
 
     Args:
@@ -224,18 +262,17 @@ def _drop(
             one takes over, kept units in rising order.
 
     Returns:
-        The kept units, and the original incoming and outgoing weights by unit.
+        The kept units, and the weights before and after the segment, see `Slots.sorted`.
     """
     kept = np.setdiff1d(np.arange(slots.size), free)
-    where = np.argsort(order)
-    originals = [rows[where] for rows in (*slots.rows("in"), *slots.rows("out"))]
+    originals = slots.sorted(order)
     changed = []
-    for rows in originals[len(slots.axes["in"]) :]:
+    for rows in slots.rows("out", np.argsort(order)):
         new = np.zeros_like(rows)
         new[kept] = rows[kept] + (compensation @ rows[free].astype("float64")).astype(rows.dtype)
         changed.append(new[order])
     slots.editor.add(slots.changes("out", slice(None), changed))
-    return kept, originals
+    return kept, originals, slots.sorted(order)
 
 
 def _move(slots: Slots, sources: NDArray[np.int64], targets: NDArray[np.int64]) -> None:
@@ -248,8 +285,13 @@ def _move(slots: Slots, sources: NDArray[np.int64], targets: NDArray[np.int64]) 
 
 
 def _restore(
-    slots: Slots, free: NDArray[np.int64], kept: NDArray[np.int64], originals: list[NDArray]
+    slots: Slots,
+    free: NDArray[np.int64],
+    originals: dict[int, NDArray],
+    dropped: dict[int, NDArray],
 ) -> None:
-    count = len(slots.axes["in"])
-    slots.editor.add(slots.changes("in", free, [rows[free] for rows in originals[:count]]))
-    slots.editor.add(slots.changes("out", slice(None), originals[count:]))
+    """Put the free units back as they were after `_drop`, and undo that, the others being there."""
+    incoming = [dropped[number][positions[free]] for number, positions in slots.axes["in"]]
+    slots.editor.add(slots.changes("in", free, incoming))
+    outgoing = [originals[number][positions] for number, positions in slots.axes["out"]]
+    slots.editor.add(slots.changes("out", slice(None), outgoing))

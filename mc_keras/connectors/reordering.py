@@ -41,9 +41,7 @@ class Reordering:
     ):
         self.editor, self.group, self.order, self.moment = editor, group, order, moment
         self.simultaneous = simultaneous
-        slots = Slots(group, editor)
-        separate = slots.separate and slots.axes["in"] and slots.axes["out"]
-        self.can_be_freed = bool(separate and not group.reduced)
+        self.can_be_freed = Slots(group, editor).can_be_freed and not group.reduced
 
     def by(self, stage: str) -> tuple[SlotEditor, list[float]]:
         """A fork of the editor in which they are there, and where to look for its highest loss.

@@ -218,6 +218,23 @@ def test_units_that_a_reduction_reads_are_swapped(name, stage):
             np.testing.assert_array_equal(a, b)
 
 
+def on_a_stream(make):
+    """A network with a stream that `make` gives a layer for, which reads it and adds to it."""
+
+    def build():
+        inputs = keras.Input((6, 5))
+        x = L.Dense(8)(inputs)
+        return keras.Model(inputs, L.Dense(3)(L.Flatten()(x + make()(x))))
+
+    return build
+
+
+def called_twice():
+    inputs, layer = keras.Input((5,)), L.Dense(8, "tanh")
+    x = L.Dense(8)(inputs)
+    return keras.Model(inputs, L.Dense(3)(layer(layer(x) + x)))
+
+
 FREE = {
     "nothing": lambda: branched(lambda x: x),
     "norm of each unit alone": lambda: branched(lambda x: L.GroupNormalization(8)(x)),
@@ -232,17 +249,26 @@ FREE = {
             L.EinsumDense("ace,ce->ae", 7),
         ]
     ),
+    "dense layer on a stream": on_a_stream(lambda: L.Dense(8, "relu")),
+    "convolution on a stream": on_a_stream(lambda: L.Conv1D(8, 3, padding="same")),
+    "recurrent layer on a stream": on_a_stream(lambda: L.GRU(8, return_sequences=True)),
+    "recurrent layer": lambda: keras.Sequential(
+        [keras.Input((4, 5)), L.LSTM(7), L.Dense(6, "tanh"), L.Dense(3)]
+    ),
+    "layer called twice": called_twice,
 }
 
 
+@pytest.mark.parametrize("stage", STAGES[1:])
 @pytest.mark.parametrize("name", FREE)
-def test_moves_through_free_slots_are_free(name):
+def test_moves_through_free_slots_are_free(name, stage):
     model = randomize(FREE[name]())
     x = classification_data(model.input_shape[1:], 20)[0]
     for number, group in enumerate(unit_groups(model)):
         order = np.roll(np.arange(group.size), 1)
         assert not group.reduced
-        path = stage_path(model, order, "one_slot", number)
+        path = stage_path(model, order, stage, number)
+        assert_ends_at(path, model)
         expected = path.space(path(1 / path.num_segments), x)
         for t in np.linspace(1.5, path.num_segments - 1.5, 9) / path.num_segments:
             np.testing.assert_allclose(path.space(path(t), x), expected, atol=1e-4)

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from mc_keras.cloning import clone
+from mc_keras.connectors.permutation_stage import SlotEditor, Slots
 from mc_keras.units import match_units, permute_all, unit_groups
 from mc_keras.weight_space import WeightSpace
 
@@ -109,27 +110,33 @@ def assert_planted_is_found(model, seed=2):
 def assert_slots_are_free(model, groups, arrays):
     """A unit without outgoing weights can take over another's part bit by bit.
 
-    Not so in groups that a reduction reads, nor where a weight leads from unit to unit, nor where
-    no weight leads out, as from the dimensions of queries and keys.
+    Not so in groups that a reduction reads, nor where the rows of a weight go out and come in, nor
+    where no weight leads out, as from the dimensions of queries and keys.
     """
     space = WeightSpace(model)
     point, state = space.read(), space.read_state()
     for group in groups:
-        weights = [(axis.trainable, axis.variable) for axis in group.axes]
-        one_sided = {axis.role for axis in group.axes} != {"in", "out"}
-        if group.reduced or one_sided or len(set(weights)) < len(weights):
+        editor = SlotEditor(space, point, state)
+        if group.reduced or not Slots(group, editor).can_be_freed:
             continue
         values = []
         for part in (0.0, 0.3):
             moved = [point.copy(), state.copy()]
-            for axis in group.axes:
-                array = moved[not axis.trainable][axis.variable]
-                rows = axis.take(array)
-                if axis.role == "out":
-                    rows[:2] = (1 - part) * rows[0], part * rows[0]
-                elif part:
-                    rows[1] = rows[0]
-                moved[not axis.trainable][axis.variable] = axis.put(array, rows)
+
+            def change(role, function, moved=moved, group=group):
+                for axis in group.axes:
+                    if axis.role == role:
+                        arrays = moved[not axis.trainable]
+                        rows = function(axis.take(arrays[axis.variable]))
+                        arrays[axis.variable] = axis.put(arrays[axis.variable], rows)
+
+            change("out", lambda rows: np.concatenate([rows[:1], 0 * rows[:1], rows[2:]]))
+            if part:
+                change("in", lambda rows: np.concatenate([rows[:1], rows[:1], rows[2:]]))
+                change(
+                    "out",
+                    lambda rows: np.concatenate([0.7 * rows[:1], 0.3 * rows[:1], rows[2:]]),
+                )
             space.write(*moved)
             values.append(outputs(model, arrays))
         space.write(point, state)
