@@ -75,8 +75,11 @@ def read_weights(architecture: Architecture, file: str | os.PathLike[str]) -> ke
             warnings.simplefilter("ignore")  # that of Keras before the error
             model.load_weights(pathlib.Path(file))
     except (OSError, ValueError, KeyError, TypeError) as error:
+        # Keras goes on with the weights that did not fit.
+        reason = f"{error}".partition("\n")[0][:200]
         raise ValueError(
             f"The weights file {os.fspath(file)} is truncated or altered, or it belongs to another "
-            f"network than {architecture.builder!r} with {dict(architecture.config)}: {error}"
+            f"network than {architecture.builder!r} with {architecture.num_classes} classes and "
+            f"{dict(architecture.config)}: {reason}"
         ) from error
     return model

@@ -26,6 +26,12 @@ _WORTH_KEEPING = 1 << 20
 class TransferError(ValueError):
     """A file could not be fetched from one URL; asking again is of no use."""
 
+    def __init__(self, text: str):
+        # What a server says goes to somebody's terminal.
+        super().__init__(
+            "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+        )
+
 
 class AbsentError(TransferError):
     """The server has no such file."""

@@ -9,10 +9,11 @@ from typing import Any, cast
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from mc_keras.adjustment.linear_layers import LinearLayer, is_linear
 from mc_keras.batch_norm import has_batch_norm
-from mc_keras.units.graph import interpret, is_graph
+from mc_keras.units.graph import called, interpret, is_graph
 from mc_keras.weight_space import WeightSpace
 
 # Layers that give what they are given where nothing is trained.
@@ -136,7 +137,7 @@ class Program:
             )
         flat = keras.tree.flatten((args, kwargs))
         inputs = tuple(value.number for value in flat if isinstance(value, Slot))
-        if any(None in tensor.shape[1:] for tensor in outputs):
+        if _leaves_open(outputs):
             outputs = self._outputs(op, args, kwargs)
         for tensor in outputs:
             if tensor.shape[:1] not in ((None,), (1,)):
@@ -155,7 +156,11 @@ class Program:
             return self._tensors[argument.number] if isinstance(argument, Slot) else argument
 
         args, kwargs = keras.tree.map_structure(fill, (args, kwargs))
-        return keras.tree.flatten(op.compute_output_spec(*args, **kwargs))
+        outputs = keras.tree.flatten(op.compute_output_spec(*args, **kwargs))
+        if _leaves_open(outputs) and not _leaves_open(keras.tree.flatten((args, kwargs))):
+            # What a layer says of itself may leave open what its inputs settle.
+            return _traced(op, args, kwargs)
+        return outputs
 
     def _shape(self, slot: int) -> tuple[int | None, ...]:
         """Shape of one example in a slot."""
@@ -348,6 +353,33 @@ class Program:
         ]
         held = [set(self.live(place)) for place in places]
         return max((self.size(a | b) for a, b in itertools.pairwise([set(), *held])), default=0)
+
+
+def _leaves_open(tensors: Iterable[Any]) -> bool:
+    """Whether the size of an example is not known of one of some tensors, among other things."""
+    symbols = (tensor for tensor in tensors if isinstance(tensor, keras.KerasTensor))
+    return any(None in symbol.shape[1:] for symbol in symbols)
+
+
+def _traced(op: Any, args: tuple, kwargs: dict[str, Any]) -> list[keras.KerasTensor]:
+    """The outputs of a call as TensorFlow sees them in a graph."""
+    specs = [
+        tf.TensorSpec(leaf.shape, leaf.dtype)
+        for leaf in keras.tree.flatten((args, kwargs))
+        if isinstance(leaf, keras.KerasTensor)
+    ]
+
+    def call(*tensors: Any) -> Any:
+        left = iter(tensors)
+
+        def fill(leaf: Any) -> Any:
+            return next(left) if isinstance(leaf, keras.KerasTensor) else leaf
+
+        filled = keras.tree.map_structure(fill, (args, kwargs))
+        return keras.tree.flatten(called(op, *filled))
+
+    outputs = tf.function(call, autograph=False).get_concrete_function(*specs).structured_outputs
+    return [keras.KerasTensor(tuple(output.shape), output.dtype.name) for output in outputs]
 
 
 def no_examples(path: str, shape: Sequence[int | None]) -> str:

@@ -18,10 +18,11 @@ class WeightAdjustment(LayerByLayer):
     While one layer goes from the start's weights to the end's, the layer after it is solved for at
     some breakpoints, so that its activation is given what it was given in the start; in the last
     leg, by default, that goes over to what it is given in the end (see `target`). Between
-    breakpoints the path is straight. With one hidden layer this is one leg: the hidden units move,
-    the output layer follows. In networks with residual connections all layers that read the moving
-    stream follow; where several layers lead to the outputs, they go over to the end's in one leg.
-    Works for dense layers and convolutions in any Sequential or Functional model; layers of other
+    breakpoints what is solved for goes straight, what moves as `base` has it. With one hidden layer
+    this is one leg: the hidden units move, the output layer follows. In networks with residual
+    connections all layers that read the moving stream follow; where several layers lead to the
+    outputs, they go over to the end's in one leg. Works for dense layers and convolutions in any
+    Sequential or Functional model; layers of other
     kinds move with the layer before them.
 
     Args:

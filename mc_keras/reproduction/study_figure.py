@@ -37,7 +37,7 @@ def plot_study(result: StudyResult) -> "Drawing":
     order = sorted(points, key=lambda row: -points[row][-1][1].mean)
     sizes = [*result.results]
     for place, row in enumerate(order):
-        moved = (sizes[-1] / sizes[0]) ** (_APART * (place - len(order) // 2))
+        moved = max(sizes[-1] / sizes[0], 2) ** (_APART * (place - len(order) // 2))
         x = [moved * size for size, _ in points[row]]
         means = [figure.mean for _, figure in points[row]]
         if row == ENDS:

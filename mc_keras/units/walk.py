@@ -182,9 +182,14 @@ def _described(model: Any) -> str:
 
 def _no_rule_message(op: keras.Operation, path: str, reason: str) -> str:
     if isinstance(op, keras.Layer) and not isinstance(op, keras.layers.Lambda):
+        name = type(op).__name__
+        # Where there is a rule for the class, another would take its place for all of its layers.
+        named, whose = f"({name})", ""
+        if find_rule(op) is not None:
+            named, whose = "", f" for a class derived from {name}, of which you make this layer,"
         return (
-            f"No unit rule covers the layer '{path}' of class {type(op).__name__}: {reason}. Add "
-            f"one with @mc_keras.units.register_unit_rule({type(op).__name__}), or pass "
+            f"No unit rule covers the layer '{path}' of class {name}: {reason}. Add one{whose} "
+            f"with @mc_keras.units.register_unit_rule{named}, or pass "
             'on_unknown="end" to end the unit groups there.'
         )
     return (

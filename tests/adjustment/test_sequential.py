@@ -305,7 +305,9 @@ def test_bad_input_is_named():
         FeatureInterpolation(Arc(), stagger=0.5)
     with pytest.raises(ValueError, match="method needs data"):
         mc.connect(a, b, "best")
-    anything = keras.layers.Lambda(lambda x: x, output_shape=(None, 4))
+    anything = keras.layers.Lambda(
+        lambda x: x[:, : keras.ops.cast(keras.ops.max(x), "int32") + 1], output_shape=(None, 4)
+    )
     unsized = keras.Sequential([keras.Input((5, 4)), anything, keras.layers.Dense(3, name="scan")])
     assert not FeatureInterpolation().applies_to(unsized)
     with pytest.raises(ValueError, match="'scan' takes inputs of shape .* depends on the values"):
@@ -314,6 +316,24 @@ def test_bad_input_is_named():
     for connector in (FeatureInterpolation(), Repair()):
         with pytest.raises(ValueError, match="features of the layer .* are not finite"):
             mc.connect(a, b, connector, data_for(x * 1e9))
+
+
+def test_sizes_that_a_layer_leaves_open_of_itself_are_those_of_its_inputs():
+    def build():
+        return keras.Sequential(
+            [
+                keras.Input((8, 5)),
+                keras.layers.EinsumDense("abc,cd->abd", (None, 6), activation="relu"),
+                keras.layers.Dense(7, "relu"),
+                keras.layers.GlobalAveragePooling1D(),
+                keras.layers.Dense(3),
+            ]
+        )
+
+    a, b, x = pair(build)
+    for method in ("ot+wa", "ot+repair", "best", "arc+bfly"):
+        path = mc.connect(a, b, method, data_for(x))
+        np.testing.assert_allclose(path.model(1)(x), b(x), atol=1e-5)
 
 
 @pytest.mark.filterwarnings("ignore:Do not use the `random` module")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mc_keras.plotting.style import method_styles
+from mc_keras.reproduction import StudyResult
 from mc_keras.reproduction.study_figure import plot_study
 
 
@@ -27,6 +28,13 @@ def test_lines_are_the_worst_test_accuracies(axes, studied):
         if row != "ends":
             assert line.get_color() == method_styles([row])[row].color
     assert [label.get_text() for label in axes.get_xticklabels()] == ["8", "16"]
+
+
+def test_methods_at_a_single_size_do_not_cover_each_other(studied):
+    (axes,) = plot_study(StudyResult(studied.study, {8: studied.results[8]})).axes
+    (drawn,) = {len(line.get_xdata()) for line in axes.lines}
+    assert drawn == 1
+    assert len({line.get_xdata()[0] for line in axes.lines}) == len(studied.rows)
 
 
 def test_the_legend_is_from_good_to_bad(axes, studied):

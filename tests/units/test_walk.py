@@ -286,3 +286,12 @@ def test_not_a_graph():
         unit_groups(keras.Sequential([L.Dense(3)]))
     with pytest.raises(ValueError, match=r'"error" or "end"'):
         unit_groups(hidden(), on_unknown="ignore")
+
+
+def test_rules_of_ones_own_are_not_asked_for_in_place_of_those_there_are():
+    """A rule for `Dense` would stand for all dense layers, for the sake of one."""
+    odd = keras.layers.Dense(5, activation=lambda x: x * keras.ops.arange(5, dtype="float32"))
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4), odd, keras.layers.Dense(2)])
+    with pytest.raises(ValueError, match="for a class derived from Dense, of which") as refused:
+        unit_groups(model)
+    assert "register_unit_rule, or pass" in str(refused.value)

@@ -428,3 +428,12 @@ def test_server_that_keeps_the_lowest_rate_is_heard_out(fetch_from, monkeypatch)
     file, offsets = fetch_from(answer)
     assert file.read_bytes() == CONTENTS
     assert offsets == [None]
+
+
+def test_what_a_server_says_is_shown_in_characters_that_can_be_printed(fetch_from):
+    def answer(request, offset):
+        request.wfile.write(b"\x00\x1b[31m nonsense\r\n\r\n")
+
+    with pytest.raises(transfer.TransferError, match="nonsense") as refused:
+        fetch_from(answer, attempts=2)
+    assert str(refused.value).isprintable()
