@@ -147,19 +147,16 @@ class WeightSpace:
         mapping += zip(self.state_variables, state, strict=True)
         if seeds is not None:
             mapping += zip(self.seed_variables, seeds, strict=True)
-        ready = [_is_tensor_for(variable, value) for variable, value in mapping]
+        tensors: list[tuple[keras.Variable, Any]] = []
+        others: list[tuple[keras.Variable, Any]] = []
+        for pair in mapping:
+            (tensors if _is_tensor_for(*pair) else others).append(pair)
         scope = keras.StatelessScope(
-            state_mapping=[
-                pair for pair, is_ready in zip(mapping, ready, strict=True) if not is_ready
-            ],
-            collect_losses=True,
-            initialize_variables=False,
+            state_mapping=others, collect_losses=True, initialize_variables=False
         )
-        # Without the checks of the constructor, which for one layer of a deep network take longer
-        # than the layer.
-        for pair, is_ready in zip(mapping, ready, strict=True):
-            if is_ready:
-                scope.add_update(pair)
+        # The constructor would look at each, which in a deep network takes longer than a layer.
+        for pair in tensors:
+            scope.add_update(pair)
         with scope, self._normalized():
             result = compute()
         return result, [scope.get_current_value(v) for v in self.state_variables]
