@@ -28,8 +28,9 @@ class TransferError(ValueError):
 
     def __init__(self, text: str):
         # What a server says goes to somebody's terminal.
+        line = " ".join(text.split())
         super().__init__(
-            "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+            "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
         )
 
 
