@@ -89,7 +89,7 @@ class Slots:
         once = len(incoming) + len(outgoing) == sum(map(len, self.axes.values()))
         return once and all(_stays_free(incoming[n], outgoing[n]) for n in both)
 
-    def sorted(self, order: NDArray[np.int64]) -> dict[int, NDArray]:
+    def in_own_slots(self, order: NDArray[np.int64]) -> dict[int, NDArray]:
         """The present weights, flat, as they would be with each unit in its own slot."""
         where = np.argsort(order)
         arrays = {
@@ -262,17 +262,17 @@ def _drop(
             one takes over, kept units in rising order.
 
     Returns:
-        The kept units, and the weights before and after the segment, see `Slots.sorted`.
+        The kept units, and the weights before and after the segment, see `Slots.in_own_slots`.
     """
     kept = np.setdiff1d(np.arange(slots.size), free)
-    originals = slots.sorted(order)
+    originals = slots.in_own_slots(order)
     changed = []
     for rows in slots.rows("out", np.argsort(order)):
         new = np.zeros_like(rows)
         new[kept] = rows[kept] + (compensation @ rows[free].astype("float64")).astype(rows.dtype)
         changed.append(new[order])
     slots.editor.add(slots.changes("out", slice(None), changed))
-    return kept, originals, slots.sorted(order)
+    return kept, originals, slots.in_own_slots(order)
 
 
 def _move(slots: Slots, sources: NDArray[np.int64], targets: NDArray[np.int64]) -> None:
