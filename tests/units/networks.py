@@ -116,32 +116,47 @@ def assert_slots_are_free(model, groups, arrays):
     space = WeightSpace(model)
     point, state = space.read(), space.read_state()
     for group in groups:
-        editor = SlotEditor(space, point, state)
-        if group.reduced or not Slots(group, editor).can_be_freed:
+        freed = _with_second_slot(group, (point, state), out=0)
+        taken = _with_second_slot(group, freed, copied=True)
+        can_be_freed = {axis.role for axis in group.axes} == {"in", "out"} and not any(
+            rows[1].any() for rows in _rows(group, taken, "out")
+        )
+        slots = Slots(group, SlotEditor(space, point, state))
+        assert slots.can_be_freed == can_be_freed, group.name
+        if group.reduced or not can_be_freed:
             continue
+        shared = _with_second_slot(group, taken, out=0.3)
         values = []
-        for part in (0.0, 0.3):
-            moved = [point.copy(), state.copy()]
-
-            def change(role, function, moved=moved, group=group):
-                for axis in group.axes:
-                    if axis.role == role:
-                        arrays = moved[not axis.trainable]
-                        rows = function(axis.take(arrays[axis.variable]))
-                        arrays[axis.variable] = axis.put(arrays[axis.variable], rows)
-
-            change("out", lambda rows: np.concatenate([rows[:1], 0 * rows[:1], rows[2:]]))
-            if part:
-                change("in", lambda rows: np.concatenate([rows[:1], rows[:1], rows[2:]]))
-                change(
-                    "out",
-                    lambda rows: np.concatenate([0.7 * rows[:1], 0.3 * rows[:1], rows[2:]]),
-                )
+        for moved in (freed, shared):
             space.write(*moved)
             values.append(outputs(model, arrays))
         space.write(point, state)
         scale = np.abs(values[0]).max()
         np.testing.assert_allclose(*values, rtol=1e-7, atol=1e-7 * scale, err_msg=group.name)
+
+
+def _rows(group, weights, role):
+    return [
+        axis.take(weights[not axis.trainable][axis.variable])
+        for axis in group.axes
+        if axis.role == role
+    ]
+
+
+def _with_second_slot(group, weights, copied=False, out=None):
+    """Weights whose second slot has the first one's incoming ones, or a part of its outgoing."""
+    weights = [list(arrays) for arrays in weights]
+    for axis in group.axes:
+        arrays = weights[not axis.trainable]
+        first, _, *others = axis.take(arrays[axis.variable])
+        if copied and axis.role == "in":
+            rows = [first, first, *others]
+        elif out is not None and axis.role == "out":
+            rows = [(1 - out) * first, out * first, *others]
+        else:
+            continue
+        arrays[axis.variable] = axis.put(arrays[axis.variable], np.stack(rows))
+    return weights
 
 
 def assert_same_function(model, groups, arrays, seed=2, rtol=1e-9):
