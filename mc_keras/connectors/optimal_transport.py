@@ -12,7 +12,7 @@ from mc_keras.connectors.linear import Linear
 from mc_keras.connectors.options import one_of, whole
 from mc_keras.connectors.path_loss import PathLoss
 from mc_keras.connectors.permutation_stage import SlotEditor
-from mc_keras.connectors.reordering import MOST_TRIES, Reordering
+from mc_keras.connectors.reordering import STAGES, Reordering
 from mc_keras.data import subset
 from mc_keras.paths import Path, PiecewisePath
 from mc_keras.progress import ProgressBar
@@ -46,7 +46,9 @@ class OptimalTransport(Connector):
             the slots and swaps whose loss on the data is no higher than that of stage one, or else
             for the one of lowest loss, `"swaps"` without data. Groups that a layer or group
             normalization, a softmax or another reduction over the units reads are always swapped,
-            and so are words that are both read and scored: no slot of theirs is free.
+            and so are words that are both read and scored: no slot of theirs is free. Where the
+            loss found is higher than that of stage one all the same, and without data where swaps
+            may change the outputs most, the path has knots, three at most: evaluation looks there.
         simultaneous_swaps: Number of swaps in one segment. Fewer, longer segments, a higher loss.
         num_examples: Number of examples, drawn at random, for matching, for refitting and for the
             loss; stage one has them all.
@@ -162,26 +164,26 @@ class OptimalTransport(Connector):
         first = self.along.connect(space, start, reordered.model, data, job)
         if self.end == "permuted":
             return first
-        stage = "swaps" if few is None else self.stage
+        stages = STAGES if self.stage == "auto" else (self.stage,)
         moments: list[NDArray | None] = [None] * len(matching.groups)
-        if few is not None and stage != "swaps":
+        if few is not None and self.stage != "swaps":
             moments = second_moments(end, few[0], verbose=job.verbose)
         measure, limit = None, 0.0
-        if few is not None and stage == "auto":
+        if few is not None:
             measure = PathLoss(space, few)
             limit = measure.worst(first, SCAN, verbose=job.verbose)
         editor = SlotEditor(space, reordered.read(), reordered.read_state())
         # The last group to be permuted is the first to be put back.
         triples = list(zip(matching.groups, matching.permutations, moments, strict=True))
-        bar = ProgressBar("reordering", MOST_TRIES * len(triples), verbose=job.verbose)
+        bar = ProgressBar("reordering", len(stages) * len(triples), verbose=job.verbose)
         for number, (group, order, moment) in enumerate(reversed(triples), 1):
             if not np.array_equal(order, np.arange(group.size)):
                 reordering = Reordering(editor, group, order, moment, self.simultaneous_swaps)
                 if measure is None:
-                    editor.append(reordering.by(stage)[0])
+                    editor.append(reordering.without_data())
                 else:
-                    editor.append(reordering.by_the_best(measure, limit, bar))
-            bar.reach(MOST_TRIES * number)
+                    editor.append(reordering.by_the_best(stages, measure, limit, bar))
+            bar.reach(len(stages) * number)
         if not editor.segments:
             return first
         return PiecewisePath([first, editor.path()], [0.0, 0.5, 1.0])

@@ -30,14 +30,18 @@ class PathLoss:
 
     def worst(self, path: Path, positions: Sequence[float], *, verbose: int = 0) -> float:
         """The highest loss; infinite where it is not finite."""
+        return max(self.at(path, positions, verbose=verbose))
+
+    def at(self, path: Path, positions: Sequence[float], *, verbose: int = 0) -> list[float]:
+        """The loss at each position."""
         bar = ProgressBar("measuring the loss", len(positions), verbose=verbose)
         losses = []
         for t in positions:
-            losses.append(self._at(path, t))
+            losses.append(self._loss(path, t))
             bar.add(1)
-        return max(losses)
+        return losses
 
-    def _at(self, path: Path, t: float) -> float:
+    def _loss(self, path: Path, t: float) -> float:
         point = path(t)
         state = self.batch_norm(point, path.state(t))
         total = 0.0

@@ -17,6 +17,8 @@ from mc_keras.weight_space import WeightSpace
 
 _Axis = tuple[int, NDArray[np.integer]]
 
+MOST_MARKS = 3  # of a path: each is one more point to evaluate
+
 
 class SlotEditor:
     """Records the edits of a path that starts at a network with reordered units.
@@ -32,6 +34,7 @@ class SlotEditor:
         self.start = [np.array(array) for array in (*point, *state)]
         self.now = [array.copy() for array in self.start]
         self.segments: list[list[Change]] = []
+        self._marks: list[tuple[float, float]] = []
 
     def add(self, changes: Sequence[Change]) -> None:
         """Add a segment to the end of which `changes` lead."""
@@ -39,20 +42,36 @@ class SlotEditor:
             self.now[number].reshape(-1)[positions] = values
         self.segments.append(list(changes))
 
+    def mark(self, position: float, height: float) -> None:
+        """Have the path evaluated at a position, counted in segments.
+
+        Args:
+            position: The position.
+            height: How high the loss is there, in whichever unit: the highest ones are kept.
+        """
+        self._marks.append((height, position))
+
     def fork(self) -> "SlotEditor":
         """An editor that starts where this one is now."""
         count = len(self.space.variables)
         return SlotEditor(self.space, self.now[:count], self.now[count:])
 
     def append(self, other: "SlotEditor") -> None:
-        """Add the segments of an editor forked from this one."""
+        """Add the segments and the marks of an editor forked from this one."""
+        self._marks += [(height, len(self.segments) + place) for height, place in other._marks]
         for changes in other.segments:
             self.add(changes)
 
     def path(self) -> EditsPath:
         """The path of all segments."""
         count = len(self.space.variables)
-        return EditsPath(self.space, self.start[:count], self.start[count:], self.segments)
+        return EditsPath(
+            self.space,
+            self.start[:count],
+            self.start[count:],
+            self.segments,
+            marks=[p / len(self.segments) for _, p in sorted(self._marks)[-MOST_MARKS:]],
+        )
 
 
 class Slots:

@@ -1,10 +1,13 @@
 """How the units of one group are put into their own slots: one way, or the best of several."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from mc_keras.connectors.path_loss import PathLoss
 from mc_keras.connectors.permutation_stage import (
+    MOST_MARKS,
     SlotEditor,
     Slots,
     half_free,
@@ -15,7 +18,7 @@ from mc_keras.connectors.permutation_stage import (
 from mc_keras.progress import ProgressBar
 from mc_keras.units import UnitGroup
 
-MOST_TRIES = 3  # one of the slots free, half of them, and swaps
+STAGES = ("one_slot", "half_free", "swaps")  # in the order in which they are tried
 _RIDGE = 1e-4
 _MEASURED_SWAPS = 8  # in the middle of those that may change the outputs most
 
@@ -49,11 +52,11 @@ class Reordering:
         Where no slot can be freed they are swapped, whatever the stage. Positions are counted in
         segments.
         """
+        if stage == "swaps" or not self.can_be_freed:
+            fork, bumps = self._swapped()
+            return fork, (np.argsort(bumps)[-_MEASURED_SWAPS:] + 0.5).tolist()
         fork = self.editor.fork()
         slots = Slots(self.group, fork)
-        if stage == "swaps" or not self.can_be_freed:
-            bumps = swaps(slots, self.order, self.simultaneous)
-            return fork, (np.argsort(bumps)[-_MEASURED_SWAPS:] + 0.5).tolist()
         number = (self.group.size + 1) // 2 if stage == "half_free" else 1
         free, compensation = _choose_free(slots, self.order, self.moment, number)
         (half_free if stage == "half_free" else one_slot)(slots, self.order, free, compensation)
@@ -61,26 +64,48 @@ class Reordering:
         # change, and the last one goes through the functions of the first.
         return fork, [0.5, 1.0]
 
-    def by_the_best(self, measure: PathLoss, limit: float, bar: ProgressBar) -> SlotEditor:
+    def without_data(self) -> SlotEditor:
+        """A fork of the editor in which they are swapped, with marks where that may matter most."""
+        fork, bumps = self._swapped()
+        for swap in np.argsort(bumps)[-MOST_MARKS:]:
+            fork.mark(swap + 0.5, bumps[swap])
+        return fork
+
+    def by_the_best(
+        self, stages: Sequence[str], measure: PathLoss, limit: float, bar: ProgressBar
+    ) -> SlotEditor:
         """A fork of the editor in which they are there, along a loss in the limit or the lowest.
 
+        Where all of them cost more the fork has a mark at its highest loss.
+
         Args:
+            stages: What to try.
             measure: The loss.
             limit: The loss of stage one: the next way is tried only where the last one costs more.
             bar: Is told of every try.
         """
         tried = []
-        for stage in ("one_slot", "half_free", "swaps") if self.can_be_freed else ("swaps",):
+        for stage in stages if self.can_be_freed else ("swaps",):
             tried.append(self._measured(stage, measure))
             bar.add(1)
             if tried[-1][0] <= limit:
                 break
-        return min(tried, key=lambda pair: pair[0])[1]
+        loss, place, fork = min(tried, key=lambda found: found[0])
+        if loss > limit:
+            fork.mark(place, loss)
+        return fork
 
-    def _measured(self, stage: str, measure: PathLoss) -> tuple[float, SlotEditor]:
+    def _measured(self, stage: str, measure: PathLoss) -> tuple[float, float, SlotEditor]:
+        """The highest loss, where it is, and the fork."""
         fork, places = self.by(stage)
-        positions = [place / len(fork.segments) for place in places]
-        return measure.worst(fork.path(), positions), fork
+        losses = measure.at(fork.path(), [place / len(fork.segments) for place in places])
+        worst = int(np.argmax(losses))
+        return losses[worst], places[worst], fork
+
+    def _swapped(self) -> tuple[SlotEditor, NDArray[np.float64]]:
+        """A fork in which they are swapped, and how much the middle of each segment may change."""
+        fork = self.editor.fork()
+        return fork, swaps(Slots(self.group, fork), self.order, self.simultaneous)
 
 
 def _choose_free(

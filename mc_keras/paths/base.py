@@ -42,8 +42,8 @@ class Path(abc.ABC):
     def knots(self) -> tuple[float, ...]:
         """Positions that every evaluation visits, `0.0` and `1.0` included.
 
-        They are the corners of the path, or the ends of its stages where it has thousands of
-        corners; see `corners`.
+        They are the corners of the path, or, where it has thousands of them, the ends of its stages
+        and the places of highest loss that its maker knows of; see `corners`.
         """
 
     @property

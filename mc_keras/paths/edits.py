@@ -20,8 +20,8 @@ class EditsPath(Path):
     All segments take the same share of `[0, 1]`. A path of a thousand segments that each move a
     few units costs as much memory as a few networks, not as a thousand.
 
-    `knots` are the two ends only, since evaluation visits all knots; `corners` are the ends of all
-    segments.
+    Evaluation visits all `knots`: they are the two ends and the `marks` only; `corners` are the
+    ends of all segments.
 
     Args:
         space: Weight space of a private copy of the architecture.
@@ -30,6 +30,8 @@ class EditsPath(Path):
         edits: For each segment its changes `(number, positions, values)`. Arrays are numbered
             through the point, then the state. Weights that are not named stay; a segment names no
             weight twice.
+        marks: Positions between the ends that an evaluation must not miss, such as those of the
+            highest loss.
         method: Name of the method.
         provenance: See `Path`.
     """
@@ -41,19 +43,21 @@ class EditsPath(Path):
         start_state: Sequence[NDArray],
         edits: Sequence[Sequence[Change]],
         *,
+        marks: Sequence[float] = (),
         method: str = "edits",
         provenance: dict[str, Any] | None = None,
     ):
         super().__init__(space, method=method, provenance=provenance)
         self.start = [*start, *start_state]
         self.num_segments = len(edits)
+        self.marks = sorted({float(t) for t in marks})
         self._tables = [_Table.of(number, array, edits) for number, array in enumerate(self.start)]
         self._travelled: NDArray | None = None
 
     @property
     def knots(self) -> tuple[float, ...]:
-        """The two ends; see `corners`."""
-        return (0.0, 1.0)
+        """The two ends and the marks between them; see `corners`."""
+        return (0.0, *self.marks, 1.0)
 
     @property
     def corners(self) -> tuple[float, ...]:
@@ -114,6 +118,7 @@ class EditsPath(Path):
         return {
             "kind": "edits",
             "num_segments": self.num_segments,
+            "marks": self.marks,
             "start": [store.add(array) for array in self.start],
             "tables": [[store.add(array) for array in table.arrays()] for table in self._tables],
         }
@@ -127,7 +132,8 @@ class EditsPath(Path):
         """
         arrays = [load(name) for name in config["start"]]
         count = len(space.variables)
-        path = cls(space, arrays[:count], arrays[count:], [])
+        marks = config.get("marks", ())
+        path = cls(space, arrays[:count], arrays[count:], [], marks=marks)
         path.num_segments = config["num_segments"]
         if any(len(names) != _Table.NUM_ARRAYS for names in config["tables"]):
             raise ValueError(

@@ -65,6 +65,18 @@ def test_knots_are_the_ends_and_corners_all():
     assert joined.corners == pytest.approx((0.0, *(0.5 + np.arange(9) / 16)))
 
 
+def test_marks_are_knots_in_files_too(tmp_path):
+    path, _ = random_path(0, 4)
+    marked = EditsPath(path.space, path(0), [], [[]] * 4, marks=[0.7, 0.3])
+    marked.save(tmp_path / "a.path")
+    for each in (marked, mc.load_path(tmp_path / "a.path")):
+        assert each.knots == (0.0, 0.3, 0.7, 1.0)
+        assert each.corners == path.corners
+    data = {"test": (np.ones((4, 5), "float32"), np.arange(4) % 3)}
+    report = mc.evaluate_path(marked, data, num_points=2, verbose=0)
+    np.testing.assert_array_equal(report.t, marked.knots)
+
+
 def test_save_and_load(tmp_path):
     path, _ = random_path(0, 5)
     path.save(tmp_path / "a.path")
