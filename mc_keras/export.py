@@ -169,8 +169,8 @@ class _PathModule(tf.Module):
         store = ArrayStore()
         path.describe(store)
         self.arrays = [tf.Variable(array, trainable=False) for array in store.arrays.values()]
-        position = {id(array): i for i, array in enumerate(store.arrays.values())}
-        self._as_tensor = lambda array: self.arrays[position[id(array)]].value()
+        position = {name: i for i, name in enumerate(store.arrays)}
+        self._as_tensor = lambda array: self.arrays[position[store.add(array)]].value()
         # The graph refers to the template's own variables, though it never reads their values.
         self.placeholders = [v.value for v in self._space.model.variables]
         self.statistics: _Statistics | None = None

@@ -8,7 +8,6 @@ file is recognised before any of it is used.
 import contextlib
 import errno
 import hashlib
-import io
 import json
 import os
 import pathlib
@@ -218,11 +217,17 @@ def read_archive(file: PathLike, kind: str) -> tuple[dict[str, Any], dict[str, n
         with zipfile.ZipFile(handle) as archive:
             header = json.loads(archive.read("header.json"))
             arrays = dict(
-                _restored(name.removesuffix(".npy"), np.load(io.BytesIO(archive.read(name))))
+                _restored(name.removesuffix(".npy"), _read_array(archive, name))
                 for name in archive.namelist()
                 if name.endswith(".npy")
             )
     return header, arrays
+
+
+def _read_array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    """A member of an archive, read piece by piece into its place in memory."""
+    with archive.open(name) as member:
+        return np.lib.format.read_array(member, allow_pickle=False)
 
 
 def _storable(name: str, array: Any) -> tuple[str, np.ndarray]:

@@ -12,7 +12,7 @@ from mc_keras.paths.affine import AffinePath
 from mc_keras.paths.base import Path
 from mc_keras.paths.edits import EditsPath
 from mc_keras.paths.piecewise import PiecewisePath
-from mc_keras.storage import PathLike, read_archive, write_archive
+from mc_keras.storage import PathLike, fingerprint, read_archive, write_archive
 from mc_keras.weight_space import WeightSpace
 
 FORMAT = "mc_keras.path"
@@ -29,19 +29,22 @@ _KINDS_ELSEWHERE = {"transported": ("mc_keras.flows", "TransportedPath")}
 
 
 class ArrayStore:
-    """Names arrays; an array that is used twice is stored once."""
+    """Names arrays; of arrays with the same bits one is stored."""
 
     def __init__(self) -> None:
         self.arrays: dict[str, np.ndarray] = {}
-        self._names: dict[int, str] = {}
+        self._names: dict[Any, str] = {}
+        # With the arrays themselves, as only of those that live the identities differ.
+        self._seen: dict[int, tuple[np.ndarray, str]] = {}
 
     def add(self, array: np.ndarray) -> str:
         """The name of `array`."""
-        if id(array) not in self._names:
-            name = f"array_{len(self.arrays):05d}"
-            self._names[id(array)] = name
-            self.arrays[name] = array
-        return self._names[id(array)]
+        if id(array) not in self._seen:
+            bits = (array.shape, array.dtype, fingerprint([array]))
+            name = self._names.setdefault(bits, f"array_{len(self.arrays):05d}")
+            self.arrays.setdefault(name, array)
+            self._seen[id(array)] = array, name
+        return self._seen[id(array)][1]
 
 
 def save_path(path: Path, file: PathLike) -> None:

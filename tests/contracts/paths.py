@@ -60,10 +60,10 @@ def tensor_point(path, t):
     """The path's tensors at `t`, made of no arrays but those that its file would hold."""
     store = ArrayStore()
     path.describe(store)
-    known = {id(array) for array in store.arrays.values()}
+    known = set(store.arrays)
 
     def as_tensor(array):
-        assert id(array) in known
+        assert store.add(array) in known
         return keras.ops.convert_to_tensor(array)
 
     return path.tensor_point(keras.ops.convert_to_tensor(t, "float32"), as_tensor)

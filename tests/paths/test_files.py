@@ -6,6 +6,7 @@ import pytest
 
 import mc_keras as mc
 from mc_keras import storage
+from mc_keras.paths.files import ArrayStore
 from tests.networks import dense_network
 
 
@@ -78,3 +79,28 @@ def test_layers_in_several_models_are_refused_before_anything_is_written(tmp_pat
     with pytest.raises(ValueError, match="which Keras does not write down"):
         path.save(tmp_path / "a.path")
     assert not list(tmp_path.iterdir())
+
+
+def test_arrays_of_the_same_bits_are_stored_once():
+    store = ArrayStore()
+    zeros = np.zeros(3, "float32")
+    others = [
+        np.zeros(3, "int32"),
+        np.zeros((3, 1), "float32"),
+        np.zeros((1, 3), "float32"),
+        -zeros,
+        np.zeros((), "float32"),
+        np.zeros(1, "float32"),
+    ]
+    assert store.add(zeros) == store.add(zeros.copy()) == store.add(zeros)
+    assert len({store.add(zeros), *map(store.add, others)}) == len(store.arrays) == 7
+    for array in others:
+        assert store.arrays[store.add(array)] is array
+
+
+def test_a_path_shares_in_files_what_its_parts_have_in_common(tmp_path):
+    """The reordered network, at which units begin to go back."""
+    mc.connect(dense_network(0), dense_network(1), "ot").save(tmp_path / "a.path")
+    line, edits = mc.load_path(tmp_path / "a.path").segments
+    for array, same in zip(line.control_points[1], edits.start, strict=True):
+        assert array is same
