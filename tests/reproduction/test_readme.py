@@ -18,7 +18,10 @@ TABLES = {
         (TABLE_2["fc3"], ["table2_fc3", "table2_fc3_polychain"]),
         (TABLE_2["conv2fc1"], ["table2_conv2fc1"]),
         (TABLE_2["vgg16"], ["table2_vgg16", "table2_vgg16_arc_ot_wa"]),
-        (TABLE_2["resnet20"], ["table2_resnet20_best", "table2_resnet20"]),
+        (
+            TABLE_2["resnet20"],
+            ["table2_resnet20_best", "table2_resnet20", "table2_resnet20_arc"],
+        ),
     ],
 }
 
