@@ -92,7 +92,7 @@ class OptimalTransport(Connector):
         self.end = one_of(self, "end", end, ("exact", "permuted"))
         self.along = along
         self.match = one_of(self, "match", match, ("incoming", *MATCHES))
-        self.stage = one_of(self, "stage", stage, ("auto", "swaps", "one_slot", "half_free"))
+        self.stage = one_of(self, "stage", stage, ("auto", *STAGES))
         self.simultaneous_swaps = whole(self, "simultaneous_swaps", simultaneous_swaps)
         self.num_examples = whole(self, "num_examples", num_examples)
         self.on_unknown = one_of(self, "on_unknown", on_unknown, ("error", "end"))

@@ -49,10 +49,9 @@ class Reordering:
     def by(self, stage: str) -> tuple[SlotEditor, list[float]]:
         """A fork of the editor in which they are there, and where to look for its highest loss.
 
-        Where no slot can be freed they are swapped, whatever the stage. Positions are counted in
-        segments.
+        Only swaps do not need slots that can be freed. Positions are counted in segments.
         """
-        if stage == "swaps" or not self.can_be_freed:
+        if stage == "swaps":
             fork, bumps = self._swapped()
             return fork, (np.argsort(bumps)[-_MEASURED_SWAPS:] + 0.5).tolist()
         fork = self.editor.fork()
@@ -79,7 +78,7 @@ class Reordering:
         Where all of them cost more the fork has a mark at its highest loss.
 
         Args:
-            stages: What to try.
+            stages: What to try, where slots can be freed; where not, units are swapped.
             measure: The loss.
             limit: The loss of stage one: the next way is tried only where the last one costs more.
             bar: Is told of every try.
