@@ -21,6 +21,8 @@ from mc_keras.units.activations import second_moments
 from mc_keras.weight_space import WeightSpace
 
 MATCHES: tuple[Literal["weights", "activations", "both"], ...] = ("weights", "activations", "both")
+# Of as many examples ways to put units back are told apart; of more, networks run for longer.
+_FOR_LOSS = 2000
 # Where the loss of stage one is measured.
 SCAN = (0.0, 0.125, 0.25, 0.5, 0.75, 0.875, 1.0)
 
@@ -50,8 +52,8 @@ class OptimalTransport(Connector):
             loss found is higher than that of stage one all the same, and without data where swaps
             may change the outputs most, the path has knots, three at most: evaluation looks there.
         simultaneous_swaps: Number of swaps in one segment. Fewer, longer segments, a higher loss.
-        num_examples: Number of examples, drawn at random, for matching, for refitting and for the
-            loss; stage one has them all.
+        num_examples: Number of examples, drawn at random, for matching, for refitting and, of these
+            2000 at most, for the loss; stage one has them all.
         on_unknown: What to do at a layer without a unit rule: `"error"`, or `"end"` to leave the
             units that reach it in their order, see `mc.units.unit_groups`.
 
@@ -170,7 +172,7 @@ class OptimalTransport(Connector):
             moments = second_moments(end, few[0], verbose=job.verbose)
         measure, limit = None, 0.0
         if few is not None:
-            measure = PathLoss(space, few)
+            measure = PathLoss(space, subset(few, _FOR_LOSS, job.seed))
             limit = measure.worst(first, SCAN, verbose=job.verbose)
         editor = SlotEditor(space, reordered.read(), reordered.read_state())
         # The last group to be permuted is the first to be put back.
