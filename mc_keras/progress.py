@@ -1,4 +1,4 @@
-"""A progress bar of one line on stderr."""
+"""Progress: a bar of one line on stderr, and what Keras shows of a training."""
 
 import sys
 import time
@@ -35,7 +35,7 @@ class ProgressBar:
         self._verbose = verbose
         self._in_bytes = in_bytes
         self._stream = sys.stderr if stream is None else stream
-        self._rewrites = self._stream.isatty() or "ipykernel" in sys.modules
+        self._rewrites = _is_rewritten(self._stream)
         self._done = 0.0
         self._doing = ""
         self._began = time.monotonic()
@@ -89,3 +89,12 @@ class ProgressBar:
             return f"100 % {seconds:.0f} s"
         left = f" {seconds * (1 - part) / part:.0f} s left" if part else ""
         return f"{100 * part:3.0f} %{left}"
+
+
+def training_verbosity(verbose: int) -> int:
+    """What `fit` is told: in a log a line per epoch (2) in place of its bar (1)."""
+    return 2 if verbose == 1 and not _is_rewritten(sys.stdout) else verbose
+
+
+def _is_rewritten(stream: TextIO) -> bool:
+    return stream.isatty() or "ipykernel" in sys.modules

@@ -2,7 +2,7 @@ import io
 
 import pytest
 
-from mc_keras.progress import ProgressBar
+from mc_keras.progress import ProgressBar, training_verbosity
 
 
 class Terminal(io.StringIO):
@@ -67,3 +67,9 @@ def test_a_line_of_its_own(stream, start):
     assert stream.getvalue() == f"{start}linear: 97.2 %\n"
     bar.add(2)
     assert "table [" in stream.getvalue()
+
+
+@pytest.mark.parametrize(("stream", "shown"), [(Terminal(), [0, 1, 2]), (io.StringIO(), [0, 2, 2])])
+def test_a_training_writes_a_line_per_epoch_in_a_log(monkeypatch, stream, shown):
+    monkeypatch.setattr("sys.stdout", stream)
+    assert [training_verbosity(verbose) for verbose in range(3)] == shown

@@ -48,7 +48,11 @@ _HELD_OUT = flags.DEFINE_string(
     "held_out", "30-35", "--connection: other networks, two for each pair."
 )
 _VERBOSE = flags.DEFINE_integer(
-    "verbose", 1, "0: silent, 1: progress bar, 2: a line per epoch.", lower_bound=0, upper_bound=2
+    "verbose",
+    1,
+    "0: silent, 1: progress bar, in a log as 2, 2: a line per epoch.",
+    lower_bound=0,
+    upper_bound=2,
 )
 
 

@@ -27,6 +27,7 @@ from mc_keras.flows import (
     population_rows,
     row_size,
 )
+from mc_keras.progress import training_verbosity
 from mc_keras.zoo.best_weights import BestWeights
 from mc_keras.zoo.checkpoint import Checkpoint
 from mc_keras.zoo.connection_recipes import ConnectionRecipe
@@ -88,7 +89,7 @@ def train_connection(
         epochs: Instead of the recipe's number.
         data_dir: Folder of prepared data sets, as for `load_data`.
         tensorboard: Whether to log for TensorBoard, below `directory/tensorboard`.
-        verbose: 0 silent, 1 progress bar, 2 one line per epoch.
+        verbose: 0 silent, 1 progress bar, in a log as 2, 2 one line per epoch.
 
     Returns:
         The contents of `card.json`.
@@ -322,7 +323,7 @@ def _fit(
         shuffle=False,
         # The checkpoint is last: an epoch counts once everything about it is written.
         callbacks=[*callbacks, checkpoint],
-        verbose=job.verbose,
+        verbose=training_verbosity(job.verbose),
         **options,
     )
     return checkpoint.seconds

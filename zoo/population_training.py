@@ -14,6 +14,7 @@ import numpy as np
 
 from mc_keras import storage
 from mc_keras.batches import Batches
+from mc_keras.progress import training_verbosity
 from mc_keras.zoo import training
 from mc_keras.zoo.checkpoint import Checkpoint
 from mc_keras.zoo.datasets import DataSet, load_data
@@ -46,7 +47,7 @@ def train_population(
         file: The file to write; its checkpoint lies beside it until it is done.
         epochs: Instead of the recipe's number.
         data_dir: Folder of prepared data sets, as for `load_data`.
-        verbose: 0 silent, 1 progress bar, 2 one line per epoch.
+        verbose: 0 silent, 1 progress bar, in a log as 2, 2 one line per epoch.
 
     Returns:
         What the file's header says: recipe, seeds, and for each network its accuracy (a fraction)
@@ -177,7 +178,7 @@ def _fit(
             keras.callbacks.TerminateOnNaN(),
             checkpoint,
         ],
-        verbose=verbose,
+        verbose=training_verbosity(verbose),
     )
     if model.stop_training:
         raise ValueError(

@@ -69,7 +69,7 @@ def train_pairs(
         directory: Where networks are kept.
         first_seed: The first pair has this seed and the next.
         data_dir: Folder of prepared data sets, as for `load_data`.
-        verbose: 0 silent, 1 progress bar, 2 one line per epoch.
+        verbose: 0 silent, 1 progress bar, in a log as 2, 2 one line per epoch.
 
     Returns:
         Name of the pair, such as `"seeds0-1"`, to its start and end.

@@ -17,6 +17,7 @@ import keras
 from mc_keras import storage
 from mc_keras.batches import Batches
 from mc_keras.folding import fold_batch_norm
+from mc_keras.progress import training_verbosity
 from mc_keras.zoo import architectures, datasets, precision, verification
 from mc_keras.zoo.checkpoint import Checkpoint, kept_dtype_policy
 from mc_keras.zoo.recipes import Recipe, get_recipe
@@ -55,7 +56,7 @@ def train(
         epochs: Instead of the recipe's number; the schedule is stretched or shortened.
         data_dir: Folder of prepared data sets, as in `load_data`.
         tensorboard: Whether to log for TensorBoard, below `directory/tensorboard`.
-        verbose: 0 silent, 1 progress bar, 2 one line per epoch.
+        verbose: 0 silent, 1 progress bar, in a log as 2, 2 one line per epoch.
 
     Returns:
         The contents of `card.json`: how the network was made, and loss (mean nats per example) and
@@ -208,7 +209,7 @@ def _fit(
         validation_batch_size=_EVALUATION_BATCH,
         # The checkpoint is last: an epoch counts once everything about it is written.
         callbacks=[*callbacks, checkpoint],
-        verbose=verbose,
+        verbose=training_verbosity(verbose),
     )
     if model.stop_training:
         raise ValueError(

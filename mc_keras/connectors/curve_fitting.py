@@ -11,6 +11,7 @@ from mc_keras.connectors.base import Connector, Job
 from mc_keras.connectors.options import not_negative, one_of, positive, whole
 from mc_keras.models import CurveModel, GaripovSchedule
 from mc_keras.paths import AffinePath, Bezier, Coefficients
+from mc_keras.progress import training_verbosity
 from mc_keras.tasks import infer_accuracy, infer_loss
 from mc_keras.weight_space import WeightSpace
 
@@ -116,7 +117,7 @@ class CurveFitting(Connector):
                 ),
                 kept,
             ],
-            verbose=job.verbose,
+            verbose=training_verbosity(job.verbose),
         )
         return model.path()
 
