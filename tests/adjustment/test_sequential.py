@@ -214,7 +214,9 @@ def test_layers_that_are_done_are_neither_solved_for_nor_run_again(name, monkeyp
         assert few.control_points[-3][2] is few.control_points[-1][2]
 
 
-@pytest.mark.parametrize("name", ["residual", "post-activation"])
+@pytest.mark.parametrize(
+    "name", ["residual", pytest.param("post-activation", marks=pytest.mark.slow)]
+)
 def test_what_was_added_to_a_stream_wrongly_is_made_good(name, monkeypatch):
     a, b, x = pair(NETWORKS[name], examples=200)
     connector = FeatureInterpolation(num_knots=3, num_positions=1000)
@@ -363,7 +365,11 @@ def test_random_models(model):
 
 @pytest.mark.parametrize(
     "connector",
-    [FeatureInterpolation(num_knots=4), WeightAdjustment(num_breakpoints=3), mc.connectors.Best()],
+    [
+        FeatureInterpolation(num_knots=4),
+        WeightAdjustment(num_breakpoints=3),
+        pytest.param(mc.connectors.Best(), marks=pytest.mark.slow),
+    ],
     ids=["features", "wa", "best"],
 )
 def test_sizes_that_a_model_leaves_open(connector):

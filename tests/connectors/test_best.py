@@ -5,6 +5,7 @@ import pytest
 
 import mc_keras as mc
 from mc_keras.connectors.path_loss import PathLoss
+from mc_keras.data import subset
 from tests.adjustment.networks import dense, pair
 
 FEW, MANY = (6, 5), (6, 5, 7, 6, 5, 6)
@@ -56,3 +57,19 @@ def test_both_halves_have_all_classes_in_whatever_order_they_come(monkeypatch):
         seen.clear()
         mc.connect(a, b, mc.connectors.Best(), (x, labels))
         assert seen[:2] == [{0, 1}, {0, 1}]
+
+
+def test_units_are_matched_on_more_examples_than_the_choice_takes(monkeypatch):
+    a, b, x = pair(lambda: dense((200,)), examples=4000)
+    data = x, np.random.default_rng(0).integers(3, size=len(x))
+    losses = iter([3, 3, 1, 1, 2, 2])
+    monkeypatch.setattr(PathLoss, "worst", lambda *_, **__: float(next(losses, 9.0)))
+    path = mc.connect(a, b, "best", data)
+    assert path.provenance["chosen"]["match"] == "activations"
+    expected, fewer = (
+        mc.units.match_units(a, b, by="activations", x=some).permutations[0]
+        for some in (x, subset(data, 2000, 0)[0])
+    )
+    assert not np.array_equal(expected, fewer)
+    kernel = b.layers[0].get_weights()[0][:, expected]
+    np.testing.assert_array_equal(path.segments[0](1.0)[0], kernel)

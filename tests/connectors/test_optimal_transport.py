@@ -218,7 +218,7 @@ def test_units_that_a_reduction_reads_are_swapped(name, stage):
             np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("given", [True, False])
+@pytest.mark.parametrize("given", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_evaluation_visits_the_highest_swap(given):
     """Not only a grid with a point for every tenth swap; without data it is found about."""
     data = classification_data((5,), 200)

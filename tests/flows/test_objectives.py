@@ -34,7 +34,9 @@ def bijection(population, flow=None, learning_rate=3e-3, **config):
     return model
 
 
-@pytest.mark.parametrize("kind", [RealNVP, InverseAutoregressiveFlow])
+@pytest.mark.parametrize(
+    "kind", [RealNVP, pytest.param(InverseAutoregressiveFlow, marks=pytest.mark.slow)]
+)
 def test_likelihood_rises(population, kind, generator):
     hidden = generator.normal(size=(400, 2))
     rows = np.concatenate([hidden, np.square(hidden), hidden @ generator.normal(size=(2, 5))], 1)

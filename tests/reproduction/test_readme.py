@@ -14,7 +14,7 @@ RESULTS = ROOT / "zoo" / "results"
 # For each network its table, and the folders of its results; what comes first counts.
 TABLES = {
     1: [
-        (TABLE_1["mnist"], ["table1_mnist"]),
+        (TABLE_1["mnist"], ["table1_mnist_best", "table1_mnist"]),
         (TABLE_1["cifar10"], ["table1_cifar10_best", "table1_cifar10"]),
     ],
     2: [

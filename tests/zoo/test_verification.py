@@ -48,6 +48,7 @@ def test_wrong_numbers_in_a_manifest_are_found(tiny_zoo):
     assert wrong == [("start", "test_accuracy"), ("end", "train_loss")]
 
 
+@pytest.mark.slow
 def test_a_network_larger_than_memory_is_named(tiny_zoo, tmp_path):
     shutil.copytree(tiny_zoo, tmp_path, dirs_exist_ok=True)
     entry = manifest.load_manifest(tmp_path)["tiny_digits"]
